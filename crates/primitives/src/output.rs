@@ -1,0 +1,31 @@
+//! Output roots (OP specification, "L2 Output Commitment Construction").
+
+use alloy_primitives::{B256, keccak256};
+use serde::{Deserialize, Serialize};
+
+/// The preimage of a version-0 output root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputRootProof {
+    /// State root of the L2 block.
+    pub state_root: B256,
+    /// Storage root of the `L2ToL1MessagePasser`.
+    pub message_passer_storage_root: B256,
+    /// Hash of the L2 block.
+    pub latest_block_hash: B256,
+}
+
+impl OutputRootProof {
+    /// `keccak256(bytes32(0) ++ state_root ++ message_passer_storage_root ++ latest_block_hash)`.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        output_root(self.state_root, self.message_passer_storage_root, self.latest_block_hash)
+    }
+}
+
+/// Version-0 output root of a block, from its parts. See [`OutputRootProof::hash`].
+#[must_use]
+pub fn output_root(state_root: B256, message_passer_storage_root: B256, block_hash: B256) -> B256 {
+    let parts = [B256::ZERO, state_root, message_passer_storage_root, block_hash];
+    keccak256(alloy_primitives::bytes::Bytes::from_iter(parts.iter().flat_map(|p| p.0)))
+}
