@@ -165,3 +165,28 @@ impl SealedBlock {
         crate::output_root(self.header.state_root, self.message_passer_storage_root(), self.hash)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: Eip1559Params = Eip1559Params { denominator: 250, elasticity: 6, min_base_fee: 100_000 };
+
+    #[test]
+    fn extra_data_has_the_seventeen_bytes_of_jovian() {
+        let data = PARAMS.extra_data();
+        assert_eq!(data[..], alloy_primitives::hex!("01 000000fa 00000006 00000000000186a0"));
+        assert_eq!(Eip1559Params::from_extra_data(&data), Some(PARAMS));
+    }
+
+    #[test]
+    fn extra_data_of_another_length_or_version_is_refused() {
+        let data = PARAMS.extra_data();
+        let longer = [&data[..], &[0]].concat();
+        let mut holocene = data.to_vec();
+        holocene[0] = 0;
+        for bad in [&data[..16], &longer, &holocene, &[]] {
+            assert_eq!(Eip1559Params::from_extra_data(bad), None);
+        }
+    }
+}

@@ -31,13 +31,13 @@ pub struct ChainConfig {
     pub system: SystemConfig,
     /// Accounts with a balance at genesis.
     #[serde(default)]
-    pub accounts: Vec<TokenAmount>,
+    pub accounts: Vec<GenesisBalance>,
 }
 
 /// An L2 balance at genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TokenAmount {
+pub struct GenesisBalance {
     /// Owner.
     pub address: Address,
     /// Wei.
@@ -136,7 +136,9 @@ pub enum ConfigError {
     #[error("{0} must be greater than zero")]
     Zero(&'static str),
     /// Deposits of one L1 block must fit one L2 block beside the L1 attributes transaction.
-    #[error("max_deposit_gas {deposit_gas} does not leave 1000000 of gas_limit {gas_limit} for the L1 attributes")]
+    #[error(
+        "max_deposit_gas {deposit_gas} does not leave 1000000 of gas_limit {gas_limit} for the L1 attributes"
+    )]
     DepositGas {
         /// Configured deposit gas.
         deposit_gas: u64,
@@ -176,5 +178,59 @@ impl ChainConfig {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ChainConfig {
+        ChainConfig {
+            name: "test".into(),
+            l1_chain_id: 1,
+            l2_chain_id: 2,
+            max_sequencer_drift: 1_800,
+            force_delay: 30,
+            challenge_window: 12,
+            proposal_bond: U256::ZERO,
+            max_deposit_gas: 20_000_000,
+            system: SystemConfig {
+                gas_limit: 60_000_000,
+                base_fee_scalar: 0,
+                blob_base_fee_scalar: 0,
+                operator_fee_scalar: 0,
+                operator_fee_constant: 0,
+                da_footprint_gas_scalar: 400,
+                eip1559_denominator: 250,
+                eip1559_elasticity: 6,
+                min_base_fee: 0,
+            },
+            accounts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_usable_configuration_passes() {
+        assert_eq!(config().validate(), Ok(()));
+    }
+
+    #[test]
+    fn one_chain_id_for_both_layers_is_refused() {
+        let same = ChainConfig { l2_chain_id: 1, ..config() };
+        assert_eq!(same.validate(), Err(ConfigError::SameChainId(1)));
+    }
+
+    #[test]
+    fn a_zero_delay_names_its_field() {
+        let zero = ChainConfig { force_delay: 0, ..config() };
+        assert_eq!(zero.validate(), Err(ConfigError::Zero("force_delay")));
+    }
+
+    #[test]
+    fn deposits_must_leave_room_for_the_attributes() {
+        let greedy = ChainConfig { max_deposit_gas: 59_000_001, ..config() };
+        assert!(matches!(greedy.validate(), Err(ConfigError::DepositGas { .. })));
+        assert_eq!(ChainConfig { max_deposit_gas: 59_000_000, ..config() }.validate(), Ok(()));
     }
 }

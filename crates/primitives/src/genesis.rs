@@ -62,7 +62,9 @@ fn header(config: &RollupConfig, alloc: &GenesisAlloc) -> Header {
         parent_hash: B256::ZERO,
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
         beneficiary: predeploys::SEQUENCER_FEE_VAULT,
-        state_root: state_root_unhashed(alloc.iter().map(|(address, account)| (*address, trie_account(account)))),
+        state_root: state_root_unhashed(
+            alloc.iter().map(|(address, account)| (*address, trie_account(account))),
+        ),
         transactions_root: EMPTY_ROOT_HASH,
         receipts_root: EMPTY_ROOT_HASH,
         withdrawals_root: Some(message_passer.map_or(EMPTY_WITHDRAWALS, storage_root)),
@@ -95,6 +97,10 @@ fn trie_account(account: &GenesisAccount) -> TrieAccount {
         nonce: account.nonce,
         balance: account.balance,
         storage_root: storage_root(account),
-        code_hash: if code.is_empty() { alloy_primitives::KECCAK256_EMPTY } else { alloy_primitives::keccak256(code) },
+        code_hash: if code.is_empty() {
+            alloy_primitives::KECCAK256_EMPTY
+        } else {
+            alloy_primitives::keccak256(code)
+        },
     }
 }

@@ -16,7 +16,7 @@ pub mod predeploys;
 
 pub use block::{BlockInputs, Eip1559Params, L1BlockRef, L2BlockRef, SealedBlock};
 pub use config::{
-    ChainConfig, ConfigError, GenesisAnchor, L1Contracts, RollupConfig, SystemConfig, TokenAmount,
+    ChainConfig, ConfigError, GenesisAnchor, GenesisBalance, L1Contracts, RollupConfig, SystemConfig,
 };
 pub use genesis::Genesis;
 pub use ids::{BlockId, BlockNumber, L1BlockNumber, TxIndex};

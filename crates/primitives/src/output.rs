@@ -26,6 +26,26 @@ impl OutputRootProof {
 /// Version-0 output root of a block, from its parts. See [`OutputRootProof::hash`].
 #[must_use]
 pub fn output_root(state_root: B256, message_passer_storage_root: B256, block_hash: B256) -> B256 {
-    let parts = [B256::ZERO, state_root, message_passer_storage_root, block_hash];
-    keccak256(alloy_primitives::bytes::Bytes::from_iter(parts.iter().flat_map(|p| p.0)))
+    const VERSION: B256 = B256::ZERO;
+    let parts = [VERSION.0, state_root.0, message_passer_storage_root.0, block_hash.0];
+    keccak256(parts.as_flattened())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_root_hashes_version_zero_and_the_three_parts_in_order() {
+        let proof = OutputRootProof {
+            state_root: B256::repeat_byte(1),
+            message_passer_storage_root: B256::repeat_byte(2),
+            latest_block_hash: B256::repeat_byte(3),
+        };
+        let mut preimage = [0u8; 128];
+        preimage[32..64].fill(1);
+        preimage[64..96].fill(2);
+        preimage[96..].fill(3);
+        assert_eq!(proof.hash(), keccak256(preimage));
+    }
 }
