@@ -1,0 +1,255 @@
+//! What the RPC needs from the rest of the sequencer, and nothing more.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy::primitives::{Address, B256, Bytes};
+use jsonrpsee::core::async_trait;
+use lockstep_index::Index;
+use lockstep_primitives::{L2BlockRef, OpTxEnvelope, RollupConfig, SealedBlock};
+use lockstep_state::StateStore;
+use tokio::sync::{broadcast, watch};
+
+/// Everything that a method may use.
+#[derive(Clone)]
+pub struct RpcContext {
+    /// History.
+    pub index: Index,
+    /// State of recent blocks.
+    pub state: StateStore,
+    /// The chain.
+    pub rollup: Arc<RollupConfig>,
+    /// The transaction pool.
+    pub pool: Arc<dyn PoolApi>,
+    /// The three heads, as they move.
+    pub heads: watch::Receiver<Heads>,
+    /// Blocks as they are sealed; each subscription subscribes to it.
+    pub new_blocks: broadcast::Sender<Arc<SealedBlock>>,
+    /// Bounds on what one call may cost.
+    pub limits: RpcLimits,
+}
+
+impl std::fmt::Debug for RpcContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RpcContext").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// The heads of the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    /// Latest sealed block (`latest`).
+    pub unsafe_head: L2BlockRef,
+    /// Latest block derivable from L1 (`safe`).
+    pub safe: L2BlockRef,
+    /// Latest block derivable from final L1 blocks (`finalized`).
+    pub finalized: L2BlockRef,
+}
+
+/// Bounds on what one call may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct RpcLimits {
+    /// Most blocks that one `eth_getLogs` or `eth_feeHistory` may span.
+    pub max_block_range: u64,
+    /// Most logs that one answer may hold.
+    pub max_logs: usize,
+    /// Most addresses, or alternatives of one topic, in a log filter.
+    pub max_filter_values: usize,
+    /// Gas that `eth_call` and `eth_estimateGas` may use.
+    pub call_gas: u64,
+    /// Time that one EVM call may take.
+    pub call_timeout: Duration,
+    /// EVM calls that may run at the same time.
+    pub concurrent_calls: usize,
+    /// Most filters (`eth_newFilter`, `eth_newBlockFilter`) kept at the same time.
+    pub max_filters: usize,
+    /// Time after which a filter that nobody polls is dropped.
+    pub filter_lifetime: Duration,
+    /// Most storage keys in one `eth_getProof`.
+    pub max_proof_keys: usize,
+}
+
+impl Default for RpcLimits {
+    fn default() -> Self {
+        Self {
+            max_block_range: 100_000,
+            max_logs: 10_000,
+            max_filter_values: 1_000,
+            call_gas: 50_000_000,
+            call_timeout: Duration::from_secs(5),
+            concurrent_calls: 8,
+            max_filters: 1_000,
+            filter_lifetime: Duration::from_secs(300),
+            max_proof_keys: 1_024,
+        }
+    }
+}
+
+/// A transaction that waits in the pool.
+#[derive(Clone, Debug)]
+pub struct PooledTransaction {
+    /// The transaction.
+    pub transaction: OpTxEnvelope,
+    /// Its recovered sender.
+    pub sender: Address,
+}
+
+/// How many transactions wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Executable now.
+    pub pending: usize,
+    /// Held for an earlier nonce.
+    pub queued: usize,
+}
+
+/// What waits, for `txpool_content`.
+#[derive(Clone, Debug, Default)]
+pub struct PoolContent {
+    /// Executable now, by sender and nonce.
+    pub pending: Vec<PooledTransaction>,
+    /// Held for an earlier nonce, by sender and nonce.
+    pub queued: Vec<PooledTransaction>,
+}
+
+/// The transaction pool, as the RPC sees it.
+#[async_trait]
+pub trait PoolApi: Send + Sync + 'static {
+    /// Admits the EIP-2718 bytes of a transaction and gives its hash, once it is stored durably.
+    ///
+    /// # Errors
+    /// [`SubmitError`] says which admission rule does not hold.
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
+
+    /// The nonce after the sender's pooled executable transactions; `None` if none is pooled.
+    fn pending_nonce(&self, sender: Address) -> Option<u64>;
+
+    /// A pooled transaction.
+    fn by_hash(&self, hash: B256) -> Option<PooledTransaction>;
+
+    /// Counts.
+    fn status(&self) -> PoolStatus;
+
+    /// Contents.
+    fn content(&self) -> PoolContent;
+}
+
+/// Why the pool refuses a transaction. Messages begin with geth's words: clients match on them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Not the bytes of a transaction.
+    #[error("failed to decode transaction: {0}")]
+    Decode(String),
+    /// A transaction type that L2 does not take from users (3: blobs, 126: deposits).
+    #[error("transaction type not supported")]
+    UnsupportedType,
+    /// No replay protection, or another chain's.
+    #[error("invalid chain id for signer: have {have:?} want {want}")]
+    ChainId {
+        /// The transaction's chain id.
+        have: Option<u64>,
+        /// This chain's.
+        want: u64,
+    },
+    /// The signature recovers to no account.
+    #[error("invalid sender")]
+    InvalidSender,
+    /// The very transaction is pooled.
+    #[error("already known")]
+    AlreadyKnown,
+    /// The nonce is used.
+    #[error("nonce too low: next nonce {next}, tx nonce {tx}")]
+    NonceTooLow {
+        /// The account's next nonce.
+        next: u64,
+        /// The transaction's nonce.
+        tx: u64,
+    },
+    /// The nonce is too far ahead to hold.
+    #[error("nonce too high: next nonce {next}, tx nonce {tx}")]
+    NonceTooHigh {
+        /// The account's next nonce.
+        next: u64,
+        /// The transaction's nonce.
+        tx: u64,
+    },
+    /// Balance below the most that the transaction can cost, L1 data fee included.
+    #[error("insufficient funds for gas * price + value: balance {balance}, tx cost {cost}")]
+    InsufficientFunds {
+        /// Wei of the sender.
+        balance: alloy::primitives::U256,
+        /// Wei that the transaction may cost.
+        cost: alloy::primitives::U256,
+    },
+    /// Gas limit below what the transaction costs before its first instruction.
+    #[error("intrinsic gas too low: gas {gas}, minimum needed {needed}")]
+    IntrinsicGas {
+        /// The transaction's gas limit.
+        gas: u64,
+        /// Gas needed at least.
+        needed: u64,
+    },
+    /// Gas limit above the floor of EIP-7623 is missing.
+    #[error("insufficient gas for floor data gas cost: gas {gas}, minimum needed {needed}")]
+    FloorDataGas {
+        /// The transaction's gas limit.
+        gas: u64,
+        /// Gas needed at least.
+        needed: u64,
+    },
+    /// Gas limit above the block's.
+    #[error("exceeds block gas limit")]
+    ExceedsBlockGasLimit,
+    /// Gas limit above the cap of EIP-7825.
+    #[error("transaction gas limit too high (cap: {cap}, tx: {gas})")]
+    GasLimitTooHigh {
+        /// Highest gas limit of a transaction.
+        cap: u64,
+        /// The transaction's gas limit.
+        gas: u64,
+    },
+    /// Same sender and nonce as a pooled transaction without paying enough more.
+    #[error("replacement transaction underpriced")]
+    ReplacementUnderpriced,
+    /// Below the lowest price that the pool takes.
+    #[error("transaction underpriced: gas fee cap {fee_cap}, minimum needed {needed}")]
+    Underpriced {
+        /// The transaction's `maxFeePerGas`.
+        fee_cap: u128,
+        /// Wei per gas needed at least.
+        needed: u128,
+    },
+    /// `maxPriorityFeePerGas` above `maxFeePerGas`.
+    #[error("max priority fee per gas higher than max fee per gas")]
+    TipAboveFeeCap,
+    /// More bytes than the pool takes.
+    #[error("oversized data: transaction size {size}, limit {limit}")]
+    Oversized {
+        /// Bytes of the transaction.
+        size: usize,
+        /// Most bytes.
+        limit: usize,
+    },
+    /// Creation code above EIP-3860's limit.
+    #[error("max initcode size exceeded: code size {size}, limit {limit}")]
+    InitCodeSize {
+        /// Bytes of creation code.
+        size: usize,
+        /// Most bytes.
+        limit: usize,
+    },
+    /// EIP-7702 transaction without an authorization or without a target.
+    #[error("set code transaction must not be a create transaction or have an empty authorization list")]
+    MalformedSetCode,
+    /// EIP-3607: the sender is a contract.
+    #[error("sender not an eoa: address {0}")]
+    SenderNotEoa(Address),
+    /// The pool is full of better transactions.
+    #[error("txpool is full")]
+    PoolFull,
+    /// The sequencer does not take transactions now (starting, standby, stopping).
+    #[error("sequencer is not ready: {0}")]
+    NotReady(String),
+    /// Storage failed; the cause is logged, not told.
+    #[error("internal error")]
+    Internal,
+}
