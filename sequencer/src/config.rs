@@ -1,0 +1,107 @@
+//! What an operator sets, as flags or `LOCKSTEP_…` variables.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use tokio::sync::oneshot;
+
+/// Flags of `lockstep sequencer`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SequencerConfig {
+    /// The addresses file that `lockstep deploy` wrote.
+    #[arg(long, env = "LOCKSTEP_ROLLUP_CONFIG", value_name = "PATH")]
+    pub rollup_config: PathBuf,
+    /// Postgres, the log of the chain. May hold a password: prefer the variable to the flag.
+    #[arg(long, env = "LOCKSTEP_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: DatabaseUrl,
+    /// Folder of the state store; it is rebuilt from Postgres when missing.
+    #[arg(
+        long,
+        env = "LOCKSTEP_SEQUENCER_DATA_DIR",
+        value_name = "PATH",
+        default_value = "lockstep-data/sequencer"
+    )]
+    pub data_dir: PathBuf,
+    /// JSON-RPC of an L1 node.
+    #[arg(long, env = "LOCKSTEP_L1_RPC", value_name = "URL")]
+    pub l1_rpc: String,
+    /// JSON-RPC of the verifier whose derivation gives the safe and finalized heads; none: they stay at genesis.
+    #[arg(long, env = "LOCKSTEP_VERIFIER_RPC", value_name = "URL")]
+    pub verifier_rpc: Option<String>,
+    /// Address of the L2 JSON-RPC, HTTP and WebSocket; port 0 takes a free one.
+    #[arg(long, env = "LOCKSTEP_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9545")]
+    pub listen: SocketAddr,
+    /// Time between blocks.
+    #[arg(long, env = "LOCKSTEP_BLOCK_TIME", value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub block_time: Duration,
+    /// When blocks are made.
+    #[arg(long, env = "LOCKSTEP_BLOCK_MODE", value_enum, default_value_t = BlockMode::Interval)]
+    pub block_mode: BlockMode,
+    /// L1 blocks that must stand on top of a block before it may become an origin.
+    #[arg(long, env = "LOCKSTEP_L1_CONFIRMATIONS", value_name = "BLOCKS", default_value_t = 0)]
+    pub l1_confirmations: u64,
+    /// How often L1 is asked for its head.
+    #[arg(long, env = "LOCKSTEP_L1_POLL", value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
+    pub l1_poll: Duration,
+    /// How often the verifier is asked for its heads.
+    #[arg(long, env = "LOCKSTEP_VERIFIER_POLL", value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub verifier_poll: Duration,
+    /// Time after which a standby may take over from a sequencer that went silent.
+    #[arg(long, env = "LOCKSTEP_LEASE_TTL", value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub lease_ttl: Duration,
+    /// Pooled transactions of one account.
+    #[arg(long, env = "LOCKSTEP_POOL_ACCOUNT_LIMIT", value_name = "TRANSACTIONS", default_value_t = 1_000)]
+    pub pool_account_limit: usize,
+    /// Pooled transactions of all accounts.
+    #[arg(long, env = "LOCKSTEP_POOL_LIMIT", value_name = "TRANSACTIONS", default_value_t = 100_000)]
+    pub pool_limit: usize,
+    /// Memory for recently used state, MiB.
+    #[arg(long, env = "LOCKSTEP_STATE_CACHE_MIB", value_name = "MIB", default_value_t = 256)]
+    pub state_cache_mib: usize,
+    /// Blocks whose state `eth_call` and `eth_getProof` can read.
+    #[arg(long, env = "LOCKSTEP_STATE_HISTORY", value_name = "BLOCKS", default_value_t = 100_000)]
+    pub state_history: u64,
+    /// Never includes deposits, as a hostile sequencer would. For tests of forced inclusion only.
+    #[arg(long, env = "LOCKSTEP_DANGEROUS_IGNORE_DEPOSITS", hide = true)]
+    pub dangerous_ignore_deposits: bool,
+}
+
+/// When blocks are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum BlockMode {
+    /// One each block time, empty or not.
+    #[default]
+    Interval,
+    /// As soon as a transaction or an L1 block with deposits waits; time still passes only in whole seconds.
+    OnDemand,
+}
+
+/// A Postgres URL; never shown, since it may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL itself, for the driver.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for DatabaseUrl {
+    fn from(url: T) -> Self {
+        Self(url.into())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(hidden)")
+    }
+}
+
+/// What a caller wants to hear from a running sequencer.
+#[derive(Debug, Default)]
+pub struct SequencerHooks {
+    /// Receives the bound address once the RPC answers.
+    pub on_ready: Option<oneshot::Sender<SocketAddr>>,
+}
