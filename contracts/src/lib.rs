@@ -4,6 +4,12 @@
 
 extern crate alloc;
 
+mod artifacts;
+pub mod l1;
+pub mod l2;
+
+pub use artifacts::{creation_code, runtime_code};
+
 use alloc::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
