@@ -1,0 +1,198 @@
+//! A block, one transaction at a time.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use alloy_consensus::{Header, Transaction, transaction::Recovered};
+use alloy_eips::{Decodable2718, Typed2718};
+use alloy_evm::{
+    Database, Evm, EvmFactory,
+    block::{BlockExecutor, CommitChanges},
+    precompiles::PrecompilesMap,
+};
+use alloy_op_evm::{
+    OpBlockExecutionCtx, OpBlockExecutor, OpEvm, OpEvmFactory, OpTx, block::OpAlloyReceiptBuilder,
+};
+use alloy_primitives::{Address, Bytes, TxKind};
+use lockstep_primitives::{BlockInputs, predeploys};
+use op_alloy_consensus::{DEPOSIT_TX_TYPE_ID, OpReceiptEnvelope, OpTxEnvelope};
+use revm::{
+    Database as _,
+    context_interface::JournalTr,
+    database::{State, states::bundle_state::BundleRetention},
+    inspector::NoOpInspector,
+    state::AccountInfo,
+};
+
+use crate::{Draft, Executed, PushError, Rejected, Rules, StfError, evm_env};
+
+type Executor<DB> =
+    OpBlockExecutor<OpEvm<State<DB>, NoOpInspector, PrecompilesMap, OpTx>, OpAlloyReceiptBuilder, Rules>;
+
+/// Builds one block on top of its parent's state.
+///
+/// Each push either includes a transaction and gives its final receipt, or leaves the block as it was, so
+/// that the receipts seen on the way are those of the sealed block.
+pub struct BlockBuilder<DB: Database> {
+    executor: Executor<DB>,
+    draft: Draft,
+    transactions: Vec<OpTxEnvelope>,
+    senders: Vec<Address>,
+}
+
+impl<DB: Database> BlockBuilder<DB> {
+    /// Starts the child of `parent`: system calls, then the L1 attributes and the deposits that lead
+    /// `inputs.transactions`. Transactions of users in `inputs` are the caller's to push.
+    ///
+    /// # Errors
+    /// [`StfError`] if the inputs do not fit the parent, a deposit does not fit the block, or the state fails.
+    pub fn new(db: DB, rules: &Rules, parent: &Header, inputs: &BlockInputs) -> Result<Self, StfError> {
+        let mut builder = Self::from_draft(db, rules, Draft::new(parent, inputs)?)?;
+        let forced = leading_deposits(&inputs.transactions)?;
+        if !forced.first().is_some_and(is_attributes) {
+            return Err(StfError::MissingAttributes);
+        }
+        for (index, tx) in forced.into_iter().enumerate() {
+            builder.force(index, tx)?;
+        }
+        Ok(builder)
+    }
+
+    /// Starts a block with a given header, and with the system calls alone.
+    ///
+    /// # Errors
+    /// [`StfError::Execution`] if the state cannot be read.
+    pub fn from_draft(db: DB, rules: &Rules, draft: Draft) -> Result<Self, StfError> {
+        let state = State::builder().with_database(db).with_bundle_update().build();
+        let evm = OpEvmFactory::<OpTx>::default().create_evm(state, evm_env(rules, &draft.header));
+        let context = OpBlockExecutionCtx {
+            parent_hash: draft.header.parent_hash,
+            parent_beacon_block_root: draft.header.parent_beacon_block_root,
+            extra_data: draft.header.extra_data.clone(),
+        };
+        let mut executor = OpBlockExecutor::new(evm, context, *rules, OpAlloyReceiptBuilder::default());
+        executor.apply_pre_execution_changes()?;
+        Ok(Self { executor, draft, transactions: Vec::new(), senders: Vec::new() })
+    }
+
+    /// Runs a user's transaction and includes it if it is valid here; `Recovered::new_unchecked(tx, sender)`
+    /// for a sender recovered elsewhere. A transaction that reverts or halts is valid and included.
+    ///
+    /// # Errors
+    /// [`PushError::Rejected`] leaves the block unchanged, [`PushError::Fatal`] ends it.
+    pub fn push(&mut self, tx: Recovered<OpTxEnvelope>) -> Result<&OpReceiptEnvelope, PushError> {
+        let ty = tx.ty();
+        if !matches!(ty, 0 | 1 | 2 | 4) {
+            return Err(Rejected::Type(ty).into());
+        }
+        self.include(tx)
+    }
+
+    /// Gas that transactions may still use.
+    #[must_use]
+    pub const fn gas_left(&self) -> u64 {
+        self.draft.header.gas_limit.saturating_sub(self.executor.gas_used)
+    }
+
+    /// Data-availability footprint that transactions may still take, in gas (Jovian).
+    #[must_use]
+    pub const fn da_footprint_left(&self) -> u64 {
+        self.draft.header.gas_limit.saturating_sub(self.executor.da_footprint_used)
+    }
+
+    /// The header as far as it is known.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.draft.header
+    }
+
+    /// Transactions included so far.
+    #[must_use]
+    pub fn transactions(&self) -> &[OpTxEnvelope] {
+        &self.transactions
+    }
+
+    /// Receipts of [`Self::transactions`].
+    #[must_use]
+    pub fn receipts(&self) -> &[OpReceiptEnvelope] {
+        &self.executor.receipts
+    }
+
+    /// An account after the transactions included so far.
+    ///
+    /// # Errors
+    /// [`StfError::Execution`] if the state cannot be read.
+    pub fn account(&mut self, address: Address) -> Result<Option<AccountInfo>, StfError> {
+        let account = self.executor.evm.db_mut().basic(address);
+        account.map_err(|error| StfError::Execution(alloc::boxed::Box::new(error)))
+    }
+
+    /// Ends the block.
+    ///
+    /// # Errors
+    /// [`StfError::Execution`] if the state fails.
+    pub fn finish(self) -> Result<Executed, StfError> {
+        let Self { executor, mut draft, transactions, senders } = self;
+        let (evm, result) = executor.finish()?;
+        draft.header.gas_used = result.gas_used;
+        if draft.header.excess_blob_gas.is_some() {
+            draft.header.blob_gas_used = Some(result.blob_gas_used);
+        }
+        let (mut state, _) = evm.finish();
+        state.merge_transitions(BundleRetention::Reverts);
+        let bundle = state.take_bundle();
+        Ok(Executed { bundle, draft, transactions, senders, receipts: result.receipts, dropped: Vec::new() })
+    }
+
+    fn force(&mut self, index: usize, tx: OpTxEnvelope) -> Result<(), StfError> {
+        let OpTxEnvelope::Deposit(deposit) = &tx else {
+            return Err(StfError::Forced { index, reason: Rejected::Type(tx.ty()) });
+        };
+        let sender = deposit.from;
+        match self.include(Recovered::new_unchecked(tx, sender)) {
+            Ok(_) => Ok(()),
+            Err(PushError::Rejected(reason)) => Err(StfError::Forced { index, reason }),
+            Err(PushError::Fatal(error)) => Err(error),
+        }
+    }
+
+    fn include(&mut self, tx: Recovered<OpTxEnvelope>) -> Result<&OpReceiptEnvelope, PushError> {
+        if let Err(error) =
+            self.executor.execute_transaction_with_commit_condition(&tx, |_| CommitChanges::Yes)
+        {
+            // `op-revm` keeps what a refused transaction has loaded; it would be warm for the next one.
+            self.executor.evm.ctx_mut().journaled_state.finalize();
+            return Err(error.into());
+        }
+        let (tx, sender) = tx.into_parts();
+        self.transactions.push(tx);
+        self.senders.push(sender);
+        Ok(self.executor.receipts.last().expect("an included transaction has a receipt"))
+    }
+}
+
+impl<DB: Database> fmt::Debug for BlockBuilder<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockBuilder")
+            .field("draft", &self.draft)
+            .field("transactions", &self.transactions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn leading_deposits(transactions: &[Bytes]) -> Result<Vec<OpTxEnvelope>, StfError> {
+    let forced = transactions.iter().take_while(|bytes| bytes.first() == Some(&DEPOSIT_TX_TYPE_ID));
+    forced
+        .enumerate()
+        .map(|(index, bytes)| {
+            OpTxEnvelope::decode_2718_exact(bytes)
+                .map_err(|_| StfError::Forced { index, reason: Rejected::Undecodable })
+        })
+        .collect()
+}
+
+fn is_attributes(tx: &OpTxEnvelope) -> bool {
+    matches!(tx, OpTxEnvelope::Deposit(deposit)
+        if deposit.from == predeploys::L1_ATTRIBUTES_DEPOSITOR
+            && deposit.kind() == TxKind::Call(predeploys::L1_BLOCK))
+}
