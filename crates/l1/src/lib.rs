@@ -1,1 +1,29 @@
-//! l1
+//! Everything that talks to L1: a reader with reorg detection and a transaction manager.
+//!
+//! [`L1Reader`] turns an L1 block into what derivation needs: deposits, configuration changes and posted
+//! channels. [`Follower`] walks the chain and reports reorgs. [`TxManager`] sends the transactions of one key;
+//! a [`Journal`] stores each of them before it leaves the process. Errors say by [`L1Error::severity`] who must
+//! act.
+
+mod blob_fee;
+mod client;
+mod error;
+mod fees;
+mod journal;
+mod keys;
+mod kzg;
+mod manager;
+mod options;
+
+pub use alloy::eips::eip4844::Blob;
+pub use blob_fee::BlobSchedule;
+pub use client::connect;
+pub use error::{Cause, L1Error, Severity};
+pub use fees::{FeeLimits, Fees, Market};
+pub use journal::{Journal, NoJournal, PreparedTx};
+pub use keys::{
+    DEV_CHAIN_IDS, DEV_MNEMONIC, KEYSTORE_PASSWORD, KeyError, KeySource, check_not_public, dev_key,
+};
+pub use kzg::preload_kzg;
+pub use manager::{Included, TxManager, TxRequest, TxStatus};
+pub use options::TxOptions;

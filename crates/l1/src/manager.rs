@@ -1,0 +1,454 @@
+//! Sends the transactions of one key, each exactly once, whatever crashes.
+
+use std::time::{Duration, Instant};
+
+use alloy::{
+    consensus::{
+        SignableTransaction, TxEip1559, TxEip4844, TxEip4844WithSidecar, transaction::PooledTransaction,
+    },
+    eips::{BlockNumberOrTag, eip2718::Encodable2718, eip4844::Blob, eip7594::BlobTransactionSidecarEip7594},
+    primitives::{Address, B256, Bytes, TxKind, U256},
+    providers::{Provider, RootProvider},
+    rpc::types::TransactionRequest,
+    signers::{SignerSync, local::PrivateKeySigner},
+};
+use lockstep_primitives::BlockId;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{Fees, Journal, L1Error, Market, PreparedTx, TxOptions, client, error::rpc, kzg};
+
+/// Percent added to the node's gas estimate.
+const GAS_MARGIN_PERCENT: u64 = 20;
+
+/// What to send. With blobs it becomes an EIP-4844 transaction with cell proofs, else an EIP-1559 one.
+#[derive(Clone, Debug, Default)]
+pub struct TxRequest {
+    /// Receiver; `None` creates a contract.
+    pub to: Option<Address>,
+    /// Wei.
+    pub value: U256,
+    /// Calldata.
+    pub input: Bytes,
+    /// Blobs, up to six.
+    pub blobs: Vec<Blob>,
+    /// Gas limit; `None` asks the node and adds 20 %.
+    pub gas_limit: Option<u64>,
+}
+
+/// A transaction that stands in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Included {
+    /// Transaction hash.
+    pub hash: B256,
+    /// The block.
+    pub block: BlockId,
+    /// Whether it succeeded.
+    pub success: bool,
+    /// Gas used.
+    pub gas_used: u64,
+    /// Wei paid for gas and blobs.
+    pub fee: u128,
+}
+
+/// Where the attempts of one request stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxStatus {
+    /// One of them is in a block.
+    Included(Included),
+    /// The node holds at least one of them.
+    Pending,
+    /// The node knows none of them, and their nonce is free.
+    Absent,
+    /// Another transaction has their nonce.
+    NonceTaken,
+}
+
+/// Sends transactions of one key and follows them into a block.
+#[derive(Debug, Clone)]
+pub struct TxManager {
+    provider: RootProvider,
+    signer: PrivateKeySigner,
+    chain_id: u64,
+    options: TxOptions,
+}
+
+impl TxManager {
+    /// Connects to a node and learns its chain id.
+    ///
+    /// # Errors
+    /// If the URL is not usable, the node does not answer, or the key is public and the chain is not a
+    /// development chain.
+    pub async fn connect(
+        rpc_url: &str,
+        signer: PrivateKeySigner,
+        options: TxOptions,
+    ) -> Result<Self, L1Error> {
+        let provider = client::connect(rpc_url)?;
+        let chain_id = provider.get_chain_id().await.map_err(rpc("eth_chainId"))?;
+        crate::check_not_public(signer.address(), chain_id)
+            .map_err(|error| L1Error::Sign(error.to_string()))?;
+        Ok(Self { provider, signer, chain_id, options })
+    }
+
+    /// The account that sends.
+    #[must_use]
+    pub const fn address(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// Chain id of L1.
+    #[must_use]
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// The connection, for reading.
+    #[must_use]
+    pub const fn provider(&self) -> &RootProvider {
+        &self.provider
+    }
+
+    /// Wei that the account holds in the latest block.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn balance(&self) -> Result<U256, L1Error> {
+        self.provider.get_balance(self.address()).await.map_err(rpc("eth_getBalance"))
+    }
+
+    /// The next nonce by the latest block.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn nonce(&self) -> Result<u64, L1Error> {
+        self.provider.get_transaction_count(self.address()).await.map_err(rpc("eth_getTransactionCount"))
+    }
+
+    /// Current fees.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn market(&self) -> Result<Market, L1Error> {
+        let history = self
+            .provider
+            .get_fee_history(5, BlockNumberOrTag::Latest, &[50.0])
+            .await
+            .map_err(rpc("eth_feeHistory"))?;
+        let mut tips: Vec<u128> =
+            history.reward.unwrap_or_default().iter().filter_map(|block| block.first().copied()).collect();
+        tips.sort_unstable();
+        Ok(Market {
+            base_fee: history.base_fee_per_gas.last().copied().unwrap_or_default(),
+            tip: tips.get(tips.len() / 2).copied().unwrap_or_default(),
+            blob_base_fee: history.base_fee_per_blob_gas.last().copied().unwrap_or(1),
+        })
+    }
+
+    /// Sends `request` under the next nonce and waits until it is in a block with the configured number of
+    /// confirmations. The caller sends one request at a time.
+    ///
+    /// # Errors
+    /// See [`L1Error`]; a transaction that failed in its block is not an error here, see [`Included::success`].
+    pub async fn send(
+        &self,
+        request: TxRequest,
+        journal: &impl Journal,
+        shutdown: &CancellationToken,
+    ) -> Result<Included, L1Error> {
+        let nonce = self.nonce().await?;
+        let tx = self.prepare(request, nonce).await?;
+        self.store(journal, &tx).await?;
+        self.drive(vec![tx], journal, shutdown).await
+    }
+
+    /// Signs `request` with `nonce` and the fees of the moment. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`L1Error::Reverted`] if the node says that it would fail; else see [`L1Error`].
+    pub async fn prepare(&self, request: TxRequest, nonce: u64) -> Result<PreparedTx, L1Error> {
+        let fees = Fees::offer(&self.market().await?, &self.options.limits(), !request.blobs.is_empty());
+        let sidecar = if request.blobs.is_empty() {
+            None
+        } else {
+            let blobs = request.blobs.clone();
+            let sidecar = tokio::task::spawn_blocking(move || kzg::sidecar(blobs));
+            Some(sidecar.await.map_err(|error| L1Error::Kzg(error.to_string()))??)
+        };
+        let gas_limit = match request.gas_limit {
+            Some(limit) => limit,
+            None => self.estimate_gas(&request, &fees, sidecar.as_ref()).await?,
+        };
+        let to = request.to.map_or(TxKind::Create, TxKind::Call);
+        let TxRequest { value, input, .. } = request;
+        match (sidecar, to) {
+            (Some(sidecar), TxKind::Call(to)) => {
+                let tx = TxEip4844 {
+                    chain_id: self.chain_id,
+                    nonce,
+                    gas_limit,
+                    max_fee_per_gas: fees.max_fee,
+                    max_priority_fee_per_gas: fees.tip,
+                    max_fee_per_blob_gas: fees.max_blob_fee,
+                    to,
+                    value,
+                    input,
+                    access_list: Default::default(),
+                    blob_versioned_hashes: sidecar.versioned_hashes().collect(),
+                };
+                self.sign_blobs(TxEip4844WithSidecar { tx, sidecar })
+            }
+            (Some(_), TxKind::Create) => {
+                Err(L1Error::Reverted("a transaction with blobs cannot create a contract".to_owned()))
+            }
+            (None, to) => self.sign_1559(TxEip1559 {
+                chain_id: self.chain_id,
+                nonce,
+                gas_limit,
+                max_fee_per_gas: fees.max_fee,
+                max_priority_fee_per_gas: fees.tip,
+                to,
+                value,
+                access_list: Default::default(),
+                input,
+            }),
+        }
+    }
+
+    /// Takes journaled attempts of one request, oldest first, and sees them into a block: sends the latest
+    /// again where the node lost it, replaces it when it waits too long.
+    ///
+    /// # Errors
+    /// [`L1Error::NonceTaken`] if another transaction has the nonce; else see [`L1Error`].
+    pub async fn drive(
+        &self,
+        mut attempts: Vec<PreparedTx>,
+        journal: &impl Journal,
+        shutdown: &CancellationToken,
+    ) -> Result<Included, L1Error> {
+        let mut waiting_since = Instant::now();
+        loop {
+            match self.status(&attempts).await? {
+                TxStatus::Included(included) => {
+                    if self.confirmations(&included).await? >= self.options.tx_confirmations {
+                        return Ok(included);
+                    }
+                }
+                TxStatus::NonceTaken => return Err(self.nonce_taken(&attempts)),
+                TxStatus::Absent => self.broadcast_last(&attempts).await?,
+                TxStatus::Pending if waiting_since.elapsed() >= self.options.tx_resubmit_after => {
+                    if let Some(replacement) = self.replacement(&attempts).await? {
+                        self.store(journal, &replacement).await?;
+                        attempts.push(replacement);
+                        self.broadcast_last(&attempts).await?;
+                    }
+                    waiting_since = Instant::now();
+                }
+                TxStatus::Pending => {}
+            }
+            self.pause(shutdown, self.options.tx_poll_interval).await?;
+        }
+    }
+
+    /// Looks once at where the attempts of one request stand.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn status(&self, attempts: &[PreparedTx]) -> Result<TxStatus, L1Error> {
+        let Some(last) = attempts.last() else { return Ok(TxStatus::Absent) };
+        let used = self.nonce().await? > last.nonce;
+        for tx in attempts.iter().rev() {
+            if let Some(included) = self.included(tx.hash).await? {
+                return Ok(TxStatus::Included(included));
+            }
+        }
+        if used {
+            return Ok(TxStatus::NonceTaken);
+        }
+        for tx in attempts.iter().rev() {
+            let found = self.provider.get_transaction_by_hash(tx.hash).await;
+            if found.map_err(rpc("eth_getTransactionByHash"))?.is_some() {
+                return Ok(TxStatus::Pending);
+            }
+        }
+        Ok(TxStatus::Absent)
+    }
+
+    /// The block of a transaction; `None` if it is in none.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn included(&self, hash: B256) -> Result<Option<Included>, L1Error> {
+        let receipt =
+            self.provider.get_transaction_receipt(hash).await.map_err(rpc("eth_getTransactionReceipt"))?;
+        let Some(receipt) = receipt else { return Ok(None) };
+        let (Some(number), Some(block_hash)) = (receipt.block_number, receipt.block_hash) else {
+            return Ok(None);
+        };
+        let gas = u128::from(receipt.gas_used) * receipt.effective_gas_price;
+        let blobs = u128::from(receipt.blob_gas_used.unwrap_or(0)) * receipt.blob_gas_price.unwrap_or(0);
+        Ok(Some(Included {
+            hash,
+            block: BlockId { number, hash: block_hash },
+            success: receipt.status(),
+            gas_used: receipt.gas_used,
+            fee: gas + blobs,
+        }))
+    }
+
+    async fn confirmations(&self, included: &Included) -> Result<u64, L1Error> {
+        let latest = self.provider.get_block_number().await.map_err(rpc("eth_blockNumber"))?;
+        Ok((latest + 1).saturating_sub(included.block.number))
+    }
+
+    async fn replacement(&self, attempts: &[PreparedTx]) -> Result<Option<PreparedTx>, L1Error> {
+        let Some(last) = attempts.last() else { return Ok(None) };
+        let Some(fees) = last.fees()?.replacement(&self.market().await?, &self.options.limits()) else {
+            warn!(hash = %last.hash, nonce = last.nonce, "transaction waits at the highest fee allowed");
+            return Ok(None);
+        };
+        info!(hash = %last.hash, nonce = last.nonce, ?fees, "replacing a transaction that waits too long");
+        self.with_fees(last.decode()?, &fees).map(Some)
+    }
+
+    fn with_fees(&self, tx: PooledTransaction, fees: &Fees) -> Result<PreparedTx, L1Error> {
+        match tx {
+            PooledTransaction::Eip4844(signed) => {
+                let mut tx = signed.into_parts().0;
+                tx.tx.max_fee_per_gas = fees.max_fee;
+                tx.tx.max_priority_fee_per_gas = fees.tip;
+                tx.tx.max_fee_per_blob_gas = fees.max_blob_fee;
+                self.sign_blobs(tx)
+            }
+            PooledTransaction::Eip1559(signed) => {
+                let mut tx = signed.into_parts().0;
+                tx.max_fee_per_gas = fees.max_fee;
+                tx.max_priority_fee_per_gas = fees.tip;
+                self.sign_1559(tx)
+            }
+            other => Err(L1Error::Journaled {
+                hash: *other.tx_hash(),
+                reason: "neither an EIP-1559 nor an EIP-4844 transaction".to_owned(),
+            }),
+        }
+    }
+
+    fn sign_blobs(
+        &self,
+        tx: TxEip4844WithSidecar<BlobTransactionSidecarEip7594>,
+    ) -> Result<PreparedTx, L1Error> {
+        let signature = self.sign(&tx.signature_hash())?;
+        Ok(prepared(tx.tx.nonce, &PooledTransaction::Eip4844(tx.into_signed(signature))))
+    }
+
+    fn sign_1559(&self, tx: TxEip1559) -> Result<PreparedTx, L1Error> {
+        let signature = self.sign(&tx.signature_hash())?;
+        Ok(prepared(tx.nonce, &PooledTransaction::Eip1559(tx.into_signed(signature))))
+    }
+
+    fn sign(&self, hash: &B256) -> Result<alloy::primitives::Signature, L1Error> {
+        self.signer.sign_hash_sync(hash).map_err(|error| L1Error::Sign(error.to_string()))
+    }
+
+    async fn estimate_gas(
+        &self,
+        request: &TxRequest,
+        fees: &Fees,
+        sidecar: Option<&BlobTransactionSidecarEip7594>,
+    ) -> Result<u64, L1Error> {
+        let mut call = TransactionRequest {
+            from: Some(self.address()),
+            to: Some(request.to.map_or(TxKind::Create, TxKind::Call)),
+            value: Some(request.value),
+            input: request.input.clone().into(),
+            ..Default::default()
+        };
+        if let Some(sidecar) = sidecar {
+            call.blob_versioned_hashes = Some(sidecar.versioned_hashes().collect());
+            call.max_fee_per_blob_gas = Some(fees.max_blob_fee);
+            call.max_fee_per_gas = Some(fees.max_fee);
+            call.max_priority_fee_per_gas = Some(fees.tip);
+        }
+        let estimate =
+            self.provider.estimate_gas(call).await.map_err(|error| match error.as_error_resp() {
+                Some(answer) => self.refusal(&answer.message),
+                None => rpc("eth_estimateGas")(error),
+            })?;
+        Ok(estimate + estimate * GAS_MARGIN_PERCENT / 100)
+    }
+
+    async fn broadcast_last(&self, attempts: &[PreparedTx]) -> Result<(), L1Error> {
+        let Some(tx) = attempts.last() else { return Ok(()) };
+        let sent = self.provider.send_raw_transaction(&tx.raw).await;
+        let Err(error) = sent else { return Ok(()) };
+        let Some(answer) = error.as_error_resp() else {
+            return Err(rpc("eth_sendRawTransaction")(error));
+        };
+        match Refusal::of(&answer.message) {
+            // It is there, or its nonce is used: the next look says which.
+            Refusal::Known | Refusal::NonceTooLow => Ok(()),
+            Refusal::Underpriced => {
+                warn!(hash = %tx.hash, message = %answer.message, "node wants a higher fee");
+                Ok(())
+            }
+            Refusal::Funds | Refusal::Other => Err(self.refusal(&answer.message)),
+        }
+    }
+
+    fn refusal(&self, message: &str) -> L1Error {
+        if Refusal::of(message) == Refusal::Funds {
+            L1Error::InsufficientFunds { sender: self.address(), message: message.to_owned() }
+        } else {
+            L1Error::Reverted(message.to_owned())
+        }
+    }
+
+    fn nonce_taken(&self, attempts: &[PreparedTx]) -> L1Error {
+        let nonce = attempts.last().map_or(0, |tx| tx.nonce);
+        L1Error::NonceTaken { sender: self.address(), nonce }
+    }
+
+    async fn store(&self, journal: &impl Journal, tx: &PreparedTx) -> Result<(), L1Error> {
+        journal.prepared(tx).await.map_err(L1Error::Journal)
+    }
+
+    async fn pause(&self, shutdown: &CancellationToken, time: Duration) -> Result<(), L1Error> {
+        tokio::select! {
+            () = shutdown.cancelled() => Err(L1Error::Shutdown),
+            () = sleep(time) => Ok(()),
+        }
+    }
+}
+
+fn prepared(nonce: u64, tx: &PooledTransaction) -> PreparedTx {
+    PreparedTx { nonce, hash: *tx.tx_hash(), raw: tx.encoded_2718().into() }
+}
+
+/// Why a node did not take a transaction, by the words that geth and its peers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Known,
+    NonceTooLow,
+    Underpriced,
+    Funds,
+    Other,
+}
+
+impl Refusal {
+    fn of(message: &str) -> Self {
+        let message = message.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if says(&["already known", "already imported", "known transaction"]) {
+            Self::Known
+        } else if says(&["nonce too low"]) {
+            Self::NonceTooLow
+        } else if says(&["underpriced", "fee too low", "less than block base fee"]) {
+            Self::Underpriced
+        } else if says(&["insufficient funds"]) {
+            Self::Funds
+        } else {
+            Self::Other
+        }
+    }
+}
