@@ -1,0 +1,134 @@
+//! Logs by address, topics and block range.
+
+use alloy_primitives::{Address, B256, Bytes};
+use lockstep_primitives::{BlockNumber, TxIndex};
+use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder};
+
+use crate::{
+    IndexError,
+    convert::{to_address, to_bigint, to_hash, to_u32, to_u64},
+};
+
+/// What to look for. Empty lists match everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    /// First block.
+    pub from: BlockNumber,
+    /// Last block, included.
+    pub to: BlockNumber,
+    /// Any of these emitters.
+    pub addresses: Vec<Address>,
+    /// For each position, any of these topics.
+    pub topics: [Vec<B256>; 4],
+}
+
+/// A log and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLog {
+    /// Number of the block.
+    pub block_number: BlockNumber,
+    /// Hash of the block.
+    pub block_hash: B256,
+    /// Seconds since the Unix epoch of the block.
+    pub block_timestamp: u64,
+    /// Hash of the transaction.
+    pub tx_hash: B256,
+    /// Position of the transaction in the block.
+    pub tx_index: TxIndex,
+    /// Position of the log in the block.
+    pub log_index: u64,
+    /// Emitter.
+    pub address: Address,
+    /// Topics, 0 to 4.
+    pub topics: Vec<B256>,
+    /// Data.
+    pub data: Bytes,
+}
+
+#[derive(FromRow)]
+struct LogRow {
+    block_number: i64,
+    log_index: i64,
+    block_hash: Vec<u8>,
+    block_timestamp: i64,
+    tx_hash: Vec<u8>,
+    tx_index: i32,
+    address: Vec<u8>,
+    topic0: Option<Vec<u8>>,
+    topic1: Option<Vec<u8>>,
+    topic2: Option<Vec<u8>>,
+    topic3: Option<Vec<u8>>,
+    data: Vec<u8>,
+}
+
+impl TryFrom<LogRow> for StoredLog {
+    type Error = IndexError;
+
+    fn try_from(row: LogRow) -> Result<Self, IndexError> {
+        Ok(Self {
+            block_number: BlockNumber(to_u64(row.block_number, "l2_log.block_number")?),
+            block_hash: to_hash(&row.block_hash, "l2_log.block_hash")?,
+            block_timestamp: to_u64(row.block_timestamp, "l2_log.block_timestamp")?,
+            tx_hash: to_hash(&row.tx_hash, "l2_log.tx_hash")?,
+            tx_index: TxIndex(to_u32(row.tx_index, "l2_log.tx_index")?),
+            log_index: to_u64(row.log_index, "l2_log.log_index")?,
+            address: to_address(&row.address, "l2_log.address")?,
+            topics: [row.topic0, row.topic1, row.topic2, row.topic3]
+                .into_iter()
+                .flatten()
+                .map(|topic| to_hash(&topic, "l2_log.topic"))
+                .collect::<Result<_, _>>()?,
+            data: row.data.into(),
+        })
+    }
+}
+
+const TOPIC_COLUMNS: [&str; 4] = ["topic0", "topic1", "topic2", "topic3"];
+
+/// Logs that match `filter` in chain order; at most `limit`.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn query(
+    db: impl PgExecutor<'_>,
+    filter: &LogFilter,
+    limit: u32,
+) -> Result<Vec<StoredLog>, IndexError> {
+    let mut query = select(filter, limit)?;
+    // Planned anew for each call: a generic plan would not know how selective the values are.
+    let rows: Vec<LogRow> = query.build_query_as().persistent(false).fetch_all(db).await?;
+    rows.into_iter().map(StoredLog::try_from).collect()
+}
+
+/// The statement for `filter`. Only conditions that it has are in it, so that each has its index.
+fn select(filter: &LogFilter, limit: u32) -> Result<QueryBuilder<Postgres>, IndexError> {
+    let mut query = QueryBuilder::new(
+        "select block_number, log_index, block_hash, block_timestamp, tx_hash, tx_index, address, \
+         topic0, topic1, topic2, topic3, data from l2_log where block_number between ",
+    );
+    query.push_bind(to_bigint(filter.from.0)?).push(" and ").push_bind(to_bigint(filter.to.0)?);
+    push_any(&mut query, "address", filter.addresses.iter().map(|address| address.to_vec()));
+    for (column, topics) in TOPIC_COLUMNS.into_iter().zip(&filter.topics) {
+        push_any(&mut query, column, topics.iter().map(|topic| topic.to_vec()));
+    }
+    query.push(" order by block_number, log_index limit ").push_bind(i64::from(limit));
+    Ok(query)
+}
+
+fn push_any(
+    query: &mut QueryBuilder<Postgres>,
+    column: &'static str,
+    mut values: impl ExactSizeIterator<Item = Vec<u8>>,
+) {
+    match (values.len(), values.next()) {
+        (_, None) => {}
+        // `=` keeps the order of the index, which `= any` loses.
+        (1, Some(value)) => {
+            query.push(" and ").push(column).push(" = ").push_bind(value);
+        }
+        (_, Some(first)) => {
+            let values: Vec<_> = std::iter::once(first).chain(values).collect();
+            query.push(" and ").push(column).push(" = any(").push_bind(values).push(")");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Receipts, with what a client needs beside them.
+
+use alloy_eips::Decodable2718;
+use alloy_primitives::{Address, B256};
+use lockstep_primitives::{BlockNumber, Header, OpReceiptEnvelope, OpTxEnvelope, TxIndex};
+use sqlx::{FromRow, PgExecutor};
+
+use crate::{
+    IndexError,
+    convert::{to_address, to_bigint, to_hash, to_optional_address, to_u32, to_u64},
+    transaction::decode_transaction,
+};
+
+/// A receipt and its surroundings.
+#[derive(Clone, Debug)]
+pub struct StoredReceipt {
+    /// The receipt, exactly as in the receipts trie.
+    pub receipt: OpReceiptEnvelope,
+    /// Its transaction.
+    pub transaction: OpTxEnvelope,
+    /// Sender of the transaction.
+    pub sender: Address,
+    /// Position in the block.
+    pub index: TxIndex,
+    /// Gas that this transaction used.
+    pub gas_used: u64,
+    /// Position of its first log in the block.
+    pub first_log_index: u64,
+    /// Address of the contract that a successful creation made.
+    pub created: Option<Address>,
+    /// Hash of the block.
+    pub block_hash: B256,
+    /// Header of the block.
+    pub header: Header,
+    /// The block's first transaction, which carries the L1 attributes.
+    pub attributes: OpTxEnvelope,
+}
+
+#[derive(FromRow)]
+struct ReceiptRow {
+    tx_index: i32,
+    raw: Vec<u8>,
+    sender: Vec<u8>,
+    body: Vec<u8>,
+    gas_used: i64,
+    first_log_index: i64,
+    created: Option<Vec<u8>>,
+    block_hash: Vec<u8>,
+    header: Vec<u8>,
+    attributes: Vec<u8>,
+}
+
+impl TryFrom<ReceiptRow> for StoredReceipt {
+    type Error = IndexError;
+
+    fn try_from(row: ReceiptRow) -> Result<Self, IndexError> {
+        Ok(Self {
+            receipt: decode_receipt(&row.body)?,
+            transaction: decode_transaction(&row.raw)?,
+            sender: to_address(&row.sender, "l2_tx.sender")?,
+            index: TxIndex(to_u32(row.tx_index, "l2_receipt.tx_index")?),
+            gas_used: to_u64(row.gas_used, "l2_receipt.gas_used")?,
+            first_log_index: to_u64(row.first_log_index, "l2_receipt.first_log_index")?,
+            created: to_optional_address(row.created.as_deref(), "l2_receipt.created")?,
+            block_hash: to_hash(&row.block_hash, "l2_block.hash")?,
+            header: crate::block::decode_header(&row.header)?,
+            attributes: decode_transaction(&row.attributes)?,
+        })
+    }
+}
+
+macro_rules! receipt_query {
+    ($tail:literal) => {
+        concat!(
+            "select r.tx_index, t.raw, t.sender, r.body, r.gas_used, r.first_log_index, r.created, ",
+            "b.hash as block_hash, b.header, a.raw as attributes ",
+            "from l2_receipt r ",
+            "join l2_tx t on t.block_number = r.block_number and t.tx_index = r.tx_index ",
+            "join l2_block b on b.number = r.block_number ",
+            "join l2_tx a on a.block_number = r.block_number and a.tx_index = 0 ",
+            $tail
+        )
+    };
+}
+
+/// The receipt of the transaction with `hash`.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
+pub async fn by_hash(db: impl PgExecutor<'_>, hash: B256) -> Result<Option<StoredReceipt>, IndexError> {
+    let row: Option<ReceiptRow> =
+        sqlx::query_as(receipt_query!("where t.hash = $1")).bind(hash.as_slice()).fetch_optional(db).await?;
+    row.map(StoredReceipt::try_from).transpose()
+}
+
+/// The receipts of block `number`, in order; empty for an unknown block.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn by_block(
+    db: impl PgExecutor<'_>,
+    number: BlockNumber,
+) -> Result<Vec<StoredReceipt>, IndexError> {
+    let rows: Vec<ReceiptRow> =
+        sqlx::query_as(receipt_query!("where r.block_number = $1 order by r.tx_index"))
+            .bind(to_bigint(number.0)?)
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(StoredReceipt::try_from).collect()
+}
+
+/// Reads stored EIP-2718 bytes.
+pub(crate) fn decode_receipt(body: &[u8]) -> Result<OpReceiptEnvelope, IndexError> {
+    OpReceiptEnvelope::decode_2718_exact(body).map_err(|_| IndexError::Corrupt("l2_receipt.body"))
+}

@@ -1,0 +1,342 @@
+//! The batcher's journal: a channel on its way to the inbox.
+//!
+//! `Sealed → Prepared → Posted → Final`. Each step is stored before the batcher acts on it, so that a crash
+//! between any two lines neither loses a channel nor posts it twice: a prepared transaction is sent again
+//! as the same bytes. A reorg of L1 takes a posted submission back to prepared; one whose blocks were rewound is
+//! abandoned.
+
+use alloy_primitives::{B256, Bytes};
+use lockstep_primitives::{BlockId, BlockNumber};
+use sqlx::{FromRow, PgExecutor};
+
+use crate::{
+    IndexError,
+    convert::{to_bigint, to_hash, to_u32, to_u64},
+};
+
+/// Where the data of a batch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DaType {
+    /// Calldata of the inbox transaction.
+    Calldata,
+    /// Its blobs (EIP-4844).
+    Blobs,
+}
+
+impl DaType {
+    pub(crate) const fn to_smallint(self) -> i16 {
+        match self {
+            Self::Calldata => 0,
+            Self::Blobs => 1,
+        }
+    }
+
+    pub(crate) const fn from_smallint(value: i16) -> Result<Self, IndexError> {
+        match value {
+            0 => Ok(Self::Calldata),
+            1 => Ok(Self::Blobs),
+            _ => Err(IndexError::Corrupt("da_type")),
+        }
+    }
+}
+
+/// A channel to post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSubmission {
+    /// First block in the channel.
+    pub first_block: BlockNumber,
+    /// Last block in the channel.
+    pub last_block: BlockNumber,
+    /// Hash of the last block.
+    pub tip_hash: B256,
+    /// The encoded channel.
+    pub data: Bytes,
+    /// Where the data goes.
+    pub da_type: DaType,
+}
+
+/// How far a submission is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Encoded and stored; no transaction yet.
+    Sealed,
+    /// At least one signed transaction is stored, and may have been sent.
+    Prepared,
+    /// In an L1 block.
+    Posted {
+        /// That block.
+        l1_block: BlockId,
+        /// The transaction that made it.
+        tx_hash: B256,
+    },
+    /// In a final L1 block.
+    Final,
+    /// Its blocks are no longer in the chain.
+    Abandoned,
+}
+
+/// A submission in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// Our name for it; grows.
+    pub id: i64,
+    /// The channel.
+    pub channel: NewSubmission,
+    /// How far it is.
+    pub step: Step,
+}
+
+/// A signed transaction, stored before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// L1 nonce.
+    pub nonce: u64,
+    /// Transaction hash.
+    pub tx_hash: B256,
+    /// EIP-2718 bytes as sent, sidecar included.
+    pub raw: Bytes,
+}
+
+#[derive(FromRow)]
+struct SubmissionRow {
+    id: i64,
+    first_block: i64,
+    last_block: i64,
+    tip_hash: Vec<u8>,
+    data: Vec<u8>,
+    da_type: i16,
+    status: String,
+    l1_block_number: Option<i64>,
+    l1_block_hash: Option<Vec<u8>>,
+    l1_tx_hash: Option<Vec<u8>>,
+}
+
+impl SubmissionRow {
+    fn step(&self) -> Result<Step, IndexError> {
+        const CORRUPT: &str = "l1_submission.status";
+        Ok(match self.status.as_str() {
+            "sealed" => Step::Sealed,
+            "prepared" => Step::Prepared,
+            "posted" => {
+                let (Some(number), Some(hash), Some(tx_hash)) =
+                    (self.l1_block_number, &self.l1_block_hash, &self.l1_tx_hash)
+                else {
+                    return Err(IndexError::Corrupt(CORRUPT));
+                };
+                Step::Posted {
+                    l1_block: BlockId { number: to_u64(number, CORRUPT)?, hash: to_hash(hash, CORRUPT)? },
+                    tx_hash: to_hash(tx_hash, CORRUPT)?,
+                }
+            }
+            "final" => Step::Final,
+            "abandoned" => Step::Abandoned,
+            _ => return Err(IndexError::Corrupt(CORRUPT)),
+        })
+    }
+}
+
+impl TryFrom<SubmissionRow> for Submission {
+    type Error = IndexError;
+
+    fn try_from(row: SubmissionRow) -> Result<Self, IndexError> {
+        Ok(Self {
+            id: row.id,
+            step: row.step()?,
+            channel: NewSubmission {
+                first_block: BlockNumber(to_u64(row.first_block, "l1_submission.first_block")?),
+                last_block: BlockNumber(to_u64(row.last_block, "l1_submission.last_block")?),
+                tip_hash: to_hash(&row.tip_hash, "l1_submission.tip_hash")?,
+                data: row.data.into(),
+                da_type: DaType::from_smallint(row.da_type)?,
+            },
+        })
+    }
+}
+
+macro_rules! submission_query {
+    ($tail:literal) => {
+        concat!(
+            "select id, first_block, last_block, tip_hash, data, da_type, status, l1_block_number, ",
+            "l1_block_hash, l1_tx_hash from l1_submission ",
+            $tail
+        )
+    };
+}
+
+/// Stores a sealed channel and gives its id.
+///
+/// # Errors
+/// [`IndexError::Database`].
+pub async fn insert(db: impl PgExecutor<'_>, channel: &NewSubmission) -> Result<i64, IndexError> {
+    Ok(sqlx::query_scalar(
+        "insert into l1_submission (first_block, last_block, tip_hash, data, da_type, status) \
+         values ($1, $2, $3, $4, $5, 'sealed') returning id",
+    )
+    .bind(to_bigint(channel.first_block.0)?)
+    .bind(to_bigint(channel.last_block.0)?)
+    .bind(channel.tip_hash.as_slice())
+    .bind(channel.data.as_ref())
+    .bind(channel.da_type.to_smallint())
+    .fetch_one(db)
+    .await?)
+}
+
+/// Stores a signed transaction before it is sent: `Sealed | Prepared → Prepared`. Gives the attempt's number.
+///
+/// # Errors
+/// [`IndexError::WrongStep`] if the submission is past that.
+pub async fn prepare(db: impl PgExecutor<'_>, id: i64, attempt: &Attempt) -> Result<u32, IndexError> {
+    let number: Option<i32> = sqlx::query_scalar(
+        "with moved as (update l1_submission set status = 'prepared' \
+         where id = $1 and status in ('sealed', 'prepared') returning id) \
+         insert into l1_attempt (submission_id, attempt, nonce, tx_hash, raw) \
+         select id, (select count(*)::int from l1_attempt where submission_id = $1), $2, $3, $4 from moved \
+         returning attempt",
+    )
+    .bind(id)
+    .bind(to_bigint(attempt.nonce)?)
+    .bind(attempt.tx_hash.as_slice())
+    .bind(attempt.raw.as_ref())
+    .fetch_optional(db)
+    .await?;
+    let number = number.ok_or(IndexError::WrongStep { id, from: "sealed or prepared", to: "prepared" })?;
+    to_u32(number, "l1_attempt.attempt")
+}
+
+/// Records that `tx_hash`, one of the attempts, is in an L1 block: `Prepared | Posted → Posted`.
+///
+/// # Errors
+/// [`IndexError::WrongStep`] from any other step, or if no attempt has this hash.
+pub async fn posted(
+    db: impl PgExecutor<'_>,
+    id: i64,
+    tx_hash: B256,
+    l1_block: BlockId,
+) -> Result<(), IndexError> {
+    let done = sqlx::query(
+        "update l1_submission set status = 'posted', l1_tx_hash = $2, l1_block_number = $3, l1_block_hash = $4 \
+         where id = $1 and status in ('prepared', 'posted') \
+         and exists (select from l1_attempt where submission_id = $1 and tx_hash = $2)",
+    )
+    .bind(id)
+    .bind(tx_hash.as_slice())
+    .bind(to_bigint(l1_block.number)?)
+    .bind(l1_block.hash.as_slice())
+    .execute(db)
+    .await?;
+    expect_one(&done, IndexError::WrongStep { id, from: "prepared", to: "posted" })
+}
+
+/// Records that the L1 block of a posted submission was reorged out: `Posted → Prepared`.
+///
+/// # Errors
+/// [`IndexError::WrongStep`] from any other step.
+pub async fn reorged(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexError> {
+    let done = sqlx::query(
+        "update l1_submission set status = 'prepared', l1_tx_hash = null, l1_block_number = null, \
+         l1_block_hash = null where id = $1 and status = 'posted'",
+    )
+    .bind(id)
+    .execute(db)
+    .await?;
+    expect_one(&done, IndexError::WrongStep { id, from: "posted", to: "prepared" })
+}
+
+/// Records that the L1 block of a posted submission is final: `Posted → Final`. Drops its stored bytes,
+/// which L1 now keeps.
+///
+/// # Errors
+/// [`IndexError::WrongStep`] from any other step.
+pub async fn finalized(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexError> {
+    let done: Option<i64> = sqlx::query_scalar(
+        "with done as (update l1_submission set status = 'final', data = '' \
+         where id = $1 and status = 'posted' returning id), \
+         dropped as (delete from l1_attempt where submission_id in (select id from done)) \
+         select id from done",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await?;
+    done.map(|_| ()).ok_or(IndexError::WrongStep { id, from: "posted", to: "final" })
+}
+
+/// Gives up a submission that is not final: its blocks are no longer in the chain.
+///
+/// # Errors
+/// [`IndexError::WrongStep`] if it is final or abandoned already.
+pub async fn abandon(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexError> {
+    let done = sqlx::query(
+        "update l1_submission set status = 'abandoned' where id = $1 and status not in ('final', 'abandoned')",
+    )
+    .bind(id)
+    .execute(db)
+    .await?;
+    expect_one(&done, IndexError::WrongStep { id, from: "open", to: "abandoned" })
+}
+
+/// Submissions that are neither final nor abandoned, oldest first.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn open(db: impl PgExecutor<'_>) -> Result<Vec<Submission>, IndexError> {
+    let rows: Vec<SubmissionRow> =
+        sqlx::query_as(submission_query!("where status not in ('final', 'abandoned') order by id"))
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(Submission::try_from).collect()
+}
+
+/// The latest submission that is not abandoned: the next channel follows its last block.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
+pub async fn latest(db: impl PgExecutor<'_>) -> Result<Option<Submission>, IndexError> {
+    let row: Option<SubmissionRow> =
+        sqlx::query_as(submission_query!("where status <> 'abandoned' order by id desc limit 1"))
+            .fetch_optional(db)
+            .await?;
+    row.map(Submission::try_from).transpose()
+}
+
+/// The latest submission with block `number`, abandoned ones aside.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
+pub async fn by_block(
+    db: impl PgExecutor<'_>,
+    number: BlockNumber,
+) -> Result<Option<Submission>, IndexError> {
+    let row: Option<SubmissionRow> = sqlx::query_as(submission_query!(
+        "where first_block <= $1 and last_block >= $1 and status <> 'abandoned' order by id desc limit 1"
+    ))
+    .bind(to_bigint(number.0)?)
+    .fetch_optional(db)
+    .await?;
+    row.map(Submission::try_from).transpose()
+}
+
+/// The signed transactions of a submission, in order of signing.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn attempts(db: impl PgExecutor<'_>, id: i64) -> Result<Vec<Attempt>, IndexError> {
+    let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "select nonce, tx_hash, raw from l1_attempt where submission_id = $1 order by attempt",
+    )
+    .bind(id)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(nonce, tx_hash, raw)| {
+            Ok(Attempt {
+                nonce: to_u64(nonce, "l1_attempt.nonce")?,
+                tx_hash: to_hash(&tx_hash, "l1_attempt.tx_hash")?,
+                raw: raw.into(),
+            })
+        })
+        .collect()
+}
+
+fn expect_one(done: &sqlx::postgres::PgQueryResult, otherwise: IndexError) -> Result<(), IndexError> {
+    if done.rows_affected() == 1 { Ok(()) } else { Err(otherwise) }
+}
