@@ -6,20 +6,24 @@
 //! act.
 
 mod blob_fee;
+mod blobs;
 mod client;
 mod error;
 mod fees;
+mod follow;
 mod journal;
 mod keys;
 mod kzg;
 mod manager;
 mod options;
+mod reader;
 
 pub use alloy::eips::eip4844::Blob;
 pub use blob_fee::BlobSchedule;
 pub use client::connect;
 pub use error::{Cause, L1Error, Severity};
 pub use fees::{FeeLimits, Fees, Market};
+pub use follow::{Follower, L1Event};
 pub use journal::{Journal, NoJournal, PreparedTx};
 pub use keys::{
     DEV_CHAIN_IDS, DEV_MNEMONIC, KEYSTORE_PASSWORD, KeyError, KeySource, check_not_public, dev_key,
@@ -27,3 +31,4 @@ pub use keys::{
 pub use kzg::preload_kzg;
 pub use manager::{Included, TxManager, TxRequest, TxStatus};
 pub use options::TxOptions;
+pub use reader::{L1Heads, L1Reader};
