@@ -1,0 +1,254 @@
+//! A real L1 on this machine.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::process::{Process, lock_dir, port_in_use, tail};
+use crate::tools::{ToolError, Tools};
+
+/// The well-known phrase whose accounts every development chain funds. Never use it for anything of value.
+pub const DEV_MNEMONIC: &str = "test test test test test test test test test test test junk";
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a predecessor that was killed may take to write its state.
+const PREDECESSOR: Duration = Duration::from_secs(20);
+
+/// How to run anvil.
+#[derive(Clone, Debug)]
+pub struct AnvilOptions {
+    /// Folder of its state and its log; created if missing.
+    pub dir: PathBuf,
+    /// Port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+    /// Chain id of a fresh chain.
+    pub chain_id: u64,
+    /// Time between blocks; `None` mines a block per transaction.
+    pub block_time: Option<Duration>,
+    /// `safe` is this many blocks behind `latest`, `finalized` twice as many.
+    pub slots_in_an_epoch: u64,
+    /// Whether the chain survives a restart in the same folder.
+    pub persist: bool,
+}
+
+impl AnvilOptions {
+    /// A chain in `dir` with id 31337, a block per second, short epochs, any free port, kept across restarts.
+    pub const fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            port: 0,
+            chain_id: 31337,
+            block_time: Some(Duration::from_secs(1)),
+            slots_in_an_epoch: 4,
+            persist: true,
+        }
+    }
+}
+
+/// Why anvil does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AnvilError {
+    /// There is no anvil.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// Something else listens there.
+    #[error(
+        "port {0} is in use: stop the process that listens there, or choose another L1 port (0 takes any free one)"
+    )]
+    PortInUse(u16),
+    /// The folder belongs to a running anvil.
+    #[error("another process runs its L1 in {0}: stop it, or choose another data directory")]
+    Busy(PathBuf),
+    /// The folder cannot be used.
+    #[error(
+        "cannot use {path} for the L1's state: check its permissions and free space, or choose another data directory"
+    )]
+    Dir {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The state file does not load.
+    #[error("the saved L1 state in {0} is damaged: start over with a fresh data directory")]
+    Damaged(PathBuf),
+    /// It did not come up.
+    #[error("anvil did not start; it said:\n{log}")]
+    Failed {
+        /// The end of its log.
+        log: String,
+    },
+    /// The operating system refused to start or watch it.
+    #[error("cannot run anvil")]
+    Run(#[source] io::Error),
+}
+
+/// A running anvil. Dropping it stops it.
+#[derive(Debug)]
+pub struct Anvil {
+    process: Process,
+    port: u16,
+}
+
+impl Anvil {
+    /// Starts anvil, or resumes the chain that `options.dir` holds, and waits until it serves.
+    ///
+    /// # Errors
+    /// [`AnvilError`]; each says what to do.
+    pub async fn start(tools: &Tools, options: AnvilOptions) -> Result<Self, AnvilError> {
+        let program = tools.anvil().await?;
+        let dir_error = |source| AnvilError::Dir { path: options.dir.clone(), source };
+        fs::create_dir_all(&options.dir).map_err(dir_error)?;
+        let lock = lock_dir(&options.dir, PREDECESSOR).await.map_err(dir_error)?;
+        let lock = lock.ok_or_else(|| AnvilError::Busy(options.dir.clone()))?;
+        if options.port != 0 && port_in_use(options.port) {
+            return Err(AnvilError::PortInUse(options.port));
+        }
+        if options.persist {
+            check_state(&options.dir)?;
+        }
+        let log = options.dir.join("anvil.log");
+        let output = File::create(&log).map_err(dir_error)?;
+        let errors = output.try_clone().map_err(dir_error)?;
+        let mut command = Command::new(program);
+        command.args(arguments(&options)).stdin(lock).stdout(output).stderr(errors);
+        let process = Process::spawn(command, Signal::SIGTERM).await.map_err(AnvilError::Run)?;
+        Self::when_listening(process, &log).await
+    }
+
+    async fn when_listening(mut process: Process, log: &Path) -> Result<Self, AnvilError> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let text = fs::read_to_string(log).unwrap_or_default();
+            if let Some(port) = listening_port(&text) {
+                return Ok(Self { process, port });
+            }
+            let ended = process.try_wait().map_err(AnvilError::Run)?.is_some();
+            if ended || deadline < Instant::now() {
+                return Err(AnvilError::Failed { log: tail(log) });
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`; the beacon API for blobs is below the same address.
+    pub fn rpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// `ws://127.0.0.1:PORT`.
+    pub fn ws_url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    /// The port that it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until anvil ends by itself, which it should not.
+    ///
+    /// # Errors
+    /// The operating system cannot watch the process.
+    pub async fn exited(&mut self) -> io::Result<std::process::ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Stops anvil after it has saved its chain.
+    ///
+    /// # Errors
+    /// The operating system cannot stop or watch the process.
+    pub async fn stop(self) -> io::Result<()> {
+        self.process.stop().await
+    }
+}
+
+fn arguments(options: &AnvilOptions) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["--hardfork", "osaka", "--host", "127.0.0.1", "--no-request-size-limit"].map(String::from).into();
+    let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    flag("--mnemonic", DEV_MNEMONIC.into());
+    flag("--port", options.port.to_string());
+    flag("--chain-id", options.chain_id.to_string());
+    flag("--slots-in-an-epoch", options.slots_in_an_epoch.to_string());
+    if let Some(time) = options.block_time {
+        flag("--block-time", time.as_secs_f64().to_string());
+    }
+    if options.persist {
+        flag("--state", state_file(&options.dir).display().to_string());
+        flag("--state-interval", "5".into());
+        arguments.push("--preserve-historical-states".into());
+    }
+    arguments
+}
+
+fn state_file(dir: &Path) -> PathBuf {
+    dir.join("state.json")
+}
+
+/// Anvil writes its state in place, so a crash in the middle leaves half a file. The last whole one is kept.
+fn check_state(dir: &Path) -> Result<(), AnvilError> {
+    let (state, backup) = (state_file(dir), dir.join("state.backup.json"));
+    let whole = |path: &Path| fs::File::open(path).is_ok_and(|file| is_json(io::BufReader::new(file)));
+    let dir_error = |source| AnvilError::Dir { path: dir.to_owned(), source };
+    if whole(&state) {
+        return fs::copy(&state, &backup).map(drop).map_err(dir_error);
+    }
+    if whole(&backup) {
+        tracing::warn!(path = %state.display(), "the saved L1 state was cut off; the one before is used");
+        return fs::copy(&backup, &state).map(drop).map_err(dir_error);
+    }
+    if state.exists() { Err(AnvilError::Damaged(dir.to_owned())) } else { Ok(()) }
+}
+
+fn is_json(reader: impl io::Read) -> bool {
+    serde_json::from_reader::<_, serde::de::IgnoredAny>(reader).is_ok()
+}
+
+/// The port in anvil's line `Listening on 127.0.0.1:8545`.
+fn listening_port(log: &str) -> Option<u16> {
+    let (line, _) = log.rsplit_once("Listening on 127.0.0.1:")?.1.split_once('\n')?;
+    line.trim().parse().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_is_read_only_from_a_whole_line() {
+        assert_eq!(listening_port("banner\nListening on 127.0.0.1:8545\n"), Some(8545));
+        assert_eq!(listening_port("banner\nListening on 127.0.0.1:85"), None);
+        assert_eq!(listening_port("banner\n"), None);
+    }
+
+    #[test]
+    fn state_that_was_cut_off_is_replaced_by_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state_file(dir.path());
+        check_state(dir.path()).unwrap();
+        fs::write(&state, r#"{"block": 1}"#).unwrap();
+        check_state(dir.path()).unwrap();
+        fs::write(&state, r#"{"block": 2"#).unwrap();
+        check_state(dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(&state).unwrap(), r#"{"block": 1}"#);
+    }
+
+    #[test]
+    fn state_that_was_cut_off_with_none_before_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(state_file(dir.path()), "{").unwrap();
+        assert!(matches!(check_state(dir.path()), Err(AnvilError::Damaged(_))));
+    }
+}
