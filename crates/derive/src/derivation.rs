@@ -190,7 +190,7 @@ impl Derivation {
                     return step;
                 }
             } else if let Some(submission) = work.submissions.next() {
-                if let Err(dropped) = self.open(safe, &submission) {
+                if let Some(dropped) = self.open(safe, &submission) {
                     return Step::Dropped(dropped);
                 }
             } else {
@@ -220,14 +220,17 @@ impl Derivation {
     }
 
     /// Opens a submission's channel if it continues the safe chain.
-    fn open(&mut self, safe: &L2BlockRef, submission: &Submission) -> Result<(), Dropped> {
+    fn open(&mut self, safe: &L2BlockRef, submission: &Submission) -> Option<Dropped> {
         let channel = self.continuation(safe, submission);
-        let Some(work) = &mut self.work else { return Ok(()) };
+        let work = self.work.as_mut()?;
         work.opened += 1;
-        let channel = channel.map_err(|reason| work.dropped(0, reason))?;
-        let blocks = channel.blocks.into_iter();
-        work.channel = Some(OpenChannel { blocks, derived: 0, tip_hash: channel.tip_hash });
-        Ok(())
+        match channel {
+            Ok(Channel { blocks, tip_hash, .. }) => {
+                work.channel = Some(OpenChannel { blocks: blocks.into_iter(), derived: 0, tip_hash });
+                None
+            }
+            Err(reason) => Some(work.dropped(0, reason)),
+        }
     }
 
     fn continuation(&self, safe: &L2BlockRef, submission: &Submission) -> Result<Channel, DropReason> {
