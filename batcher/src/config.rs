@@ -1,0 +1,102 @@
+//! What an operator sets, as flags or `LOCKSTEP_…` variables.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use lockstep_codec::MAX_BLOBS;
+use lockstep_l1::{KeySource, TxOptions};
+use tokio::sync::oneshot;
+
+/// Flags of `lockstep batcher`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BatcherConfig {
+    /// The addresses file that `lockstep deploy` wrote.
+    #[arg(long, env = "LOCKSTEP_ROLLUP_CONFIG", value_name = "PATH")]
+    pub rollup_config: PathBuf,
+    /// Postgres, where the sequencer seals blocks. May hold a password: prefer the variable to the flag.
+    #[arg(long, env = "LOCKSTEP_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: DatabaseUrl,
+    /// JSON-RPC of an L1 node.
+    #[arg(long, env = "LOCKSTEP_L1_RPC", value_name = "URL")]
+    pub l1_rpc: String,
+    /// The batcher's key: `env:NAME` or `keystore:PATH`.
+    #[arg(
+        long = "batcher-key",
+        env = "LOCKSTEP_BATCHER_KEY_SOURCE",
+        value_name = "SOURCE",
+        default_value = "env:LOCKSTEP_BATCHER_KEY"
+    )]
+    pub key: KeySource,
+    /// Longest time that a sealed block waits before its channel is posted.
+    #[arg(long, env = "LOCKSTEP_MAX_CHANNEL_DURATION", value_name = "DURATION", default_value = "36s", value_parser = humantime::parse_duration)]
+    pub max_channel_duration: Duration,
+    /// Blobs that a channel should fill before it is posted early.
+    #[arg(long, env = "LOCKSTEP_TARGET_BLOBS", value_name = "BLOBS", default_value_t = MAX_BLOBS, value_parser = parse_blobs)]
+    pub target_blobs: usize,
+    /// Where channels are posted.
+    #[arg(long, env = "LOCKSTEP_DATA_AVAILABILITY", value_enum, default_value_t = DataAvailability::Auto)]
+    pub data_availability: DataAvailability,
+    /// How often Postgres is asked for new blocks.
+    #[arg(long = "batcher-poll", env = "LOCKSTEP_BATCHER_POLL", value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
+    pub poll: Duration,
+    /// Address of the health and metrics pages; port 0 takes a free one.
+    #[arg(
+        long = "batcher-listen",
+        env = "LOCKSTEP_BATCHER_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:9548"
+    )]
+    pub listen: SocketAddr,
+    /// How transactions are sent.
+    #[command(flatten)]
+    pub tx: TxOptions,
+}
+
+/// Where channels are posted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum DataAvailability {
+    /// EIP-4844 blobs.
+    Blobs,
+    /// Calldata of the inbox transaction.
+    Calldata,
+    /// Whichever is cheaper for a channel.
+    #[default]
+    Auto,
+}
+
+/// What a caller wants to hear from a running batcher.
+#[derive(Debug, Default)]
+pub struct BatcherHooks {
+    /// Receives the bound address once the batcher works.
+    pub on_ready: Option<oneshot::Sender<SocketAddr>>,
+}
+
+/// A Postgres URL; never shown, since it may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL itself, for the driver.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for DatabaseUrl {
+    fn from(url: T) -> Self {
+        Self(url.into())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(hidden)")
+    }
+}
+
+fn parse_blobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(blobs) if (1..=MAX_BLOBS).contains(&blobs) => Ok(blobs),
+        _ => Err(format!("a number from 1 to {MAX_BLOBS}")),
+    }
+}
