@@ -1,0 +1,182 @@
+//! The HTTP server as clients see it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::Duration;
+
+use jsonrpsee::RpcModule;
+use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
+use jsonrpsee::rpc_params;
+use jsonrpsee::types::SubscriptionId;
+use jsonrpsee::ws_client::WsClientBuilder;
+use lockstep_service::{HttpError, HttpOptions, Readiness, RpcLimits, Server, code, http};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+fn module() -> RpcModule<()> {
+    let mut module = RpcModule::new(());
+    module.register_method("test_echo", |params, (), _| params.one::<Value>().unwrap_or_default()).unwrap();
+    module.register_async_method("test_never", |_, _, _| std::future::pending::<u8>()).unwrap();
+    module.register_method("test_panics", |_, (), _| -> u8 { panic!("on purpose") }).unwrap();
+    module
+        .register_subscription(
+            "test_subscribe",
+            "test_subscription",
+            "test_unsubscribe",
+            async |_, pending, _, _| {
+                let sink = pending.accept().await.unwrap();
+                sink.send(serde_json::value::to_raw_value(&7).unwrap()).await.unwrap();
+                sink.closed().await;
+            },
+        )
+        .unwrap();
+    module
+}
+
+struct Fixture {
+    url: String,
+    server: Server,
+    shutdown: CancellationToken,
+    readiness: Readiness,
+}
+
+async fn start(limits: RpcLimits) -> Fixture {
+    let shutdown = CancellationToken::new();
+    let readiness = Readiness::new(["database"]);
+    let options = HttpOptions { limits, ..HttpOptions::new(([127, 0, 0, 1], 0).into()) };
+    let server = http::serve(options, module(), readiness.clone(), shutdown.clone()).await.unwrap();
+    Fixture { url: format!("http://{}", server.local_addr()), server, shutdown, readiness }
+}
+
+async fn post(url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
+    let response = Client::new().post(url).body(body).send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
+}
+
+fn call(method: &str, params: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+}
+
+#[tokio::test]
+async fn call_and_batch_are_answered_in_order_without_a_content_type() {
+    let fixture = start(RpcLimits::default()).await;
+    let (status, answer) = post(&fixture.url, call("test_echo", &json!(["hi"])).to_string()).await;
+    assert_eq!((status, &answer["result"]), (StatusCode::OK, &json!("hi")));
+    let batch: Vec<Value> =
+        (0..3).map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "test_echo", "params": [id]})).collect();
+    let (_, answers) = post(&fixture.url, json!(batch).to_string()).await;
+    let ids: Vec<_> =
+        answers.as_array().unwrap().iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn every_limit_answers_with_a_json_rpc_error() {
+    let limits = RpcLimits {
+        max_request_bytes: 200,
+        max_batch: 2,
+        timeout: Duration::from_millis(20),
+        ..RpcLimits::default()
+    };
+    let fixture = start(limits).await;
+
+    let large = call("test_echo", &json!(["x".repeat(300)])).to_string();
+    let (status, answer) = post(&fixture.url, large.clone()).await;
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!(code::TOO_LARGE)));
+    // Without a length, in chunks.
+    let chunks = futures::stream::iter([Ok::<_, std::io::Error>(large)]);
+    let response =
+        Client::new().post(&fixture.url).body(reqwest::Body::wrap_stream(chunks)).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+
+    let one = json!({"jsonrpc": "2.0", "id": 1, "method": "test_echo"});
+    let (_, answer) = post(&fixture.url, json!([one, one, one]).to_string()).await;
+    assert_eq!(answer["error"]["code"], -32010);
+
+    let (_, answer) = post(&fixture.url, call("test_never", &json!([])).to_string()).await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(1), &json!(code::TIMED_OUT)));
+
+    let (status, answer) = post(&fixture.url, "{ not json").await;
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::OK, &json!(-32700)));
+    let response = Client::new().get(&fixture.url).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], -32600);
+}
+
+#[tokio::test]
+async fn busy_server_says_so_in_json() {
+    let limits = RpcLimits { max_connections: 1, timeout: Duration::from_secs(60), ..RpcLimits::default() };
+    let fixture = start(limits).await;
+    let socket = WsClientBuilder::default().build(fixture.url.replace("http", "ws")).await.unwrap();
+    let (status, answer) = post(&fixture.url, call("test_echo", &json!([1])).to_string()).await;
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!(code::BUSY)));
+    drop(socket);
+}
+
+#[tokio::test]
+async fn subscription_ids_are_hex_strings_and_events_arrive() {
+    let fixture = start(RpcLimits { max_subscriptions: 1, ..RpcLimits::default() }).await;
+    let client = WsClientBuilder::default().build(fixture.url.replace("http", "ws")).await.unwrap();
+    let echoed: String = client.request("test_echo", rpc_params!["over a socket"]).await.unwrap();
+    assert_eq!(echoed, "over a socket");
+    let subscribe = || client.subscribe::<u8, _>("test_subscribe", rpc_params![], "test_unsubscribe");
+    let mut events: Subscription<u8> = subscribe().await.unwrap();
+    let jsonrpsee::core::client::SubscriptionKind::Subscription(SubscriptionId::Str(id)) = events.kind()
+    else {
+        panic!("{:?} is no string", events.kind());
+    };
+    assert!(id.starts_with("0x") && u64::from_str_radix(&id[2..], 16).is_ok(), "{id}");
+    assert_eq!(events.next().await.unwrap().unwrap(), 7);
+    assert!(subscribe().await.unwrap_err().to_string().contains("-32006"));
+}
+
+#[tokio::test]
+async fn readiness_health_and_metrics_are_pages() {
+    let fixture = start(RpcLimits::default()).await;
+    let get = async |path: &str| {
+        let response = Client::new().get(format!("{}{path}", fixture.url)).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    };
+    assert_eq!(get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    fixture.readiness.set_ready("database");
+    assert_eq!(get("/readyz").await.0, StatusCode::OK);
+    post(&fixture.url, call("test_echo", &json!([1])).to_string()).await;
+    post(&fixture.url, call("invented_name", &json!([])).to_string()).await;
+    let (_, page) = get("/metrics").await;
+    assert!(page.contains(r#"lockstep_rpc_calls_total{method="test_echo",outcome="ok"}"#), "{page}");
+    assert!(!page.contains("invented_name"), "{page}");
+}
+
+#[tokio::test]
+async fn browsers_of_any_origin_may_call() {
+    let fixture = start(RpcLimits::default()).await;
+    let response = Client::new()
+        .request(reqwest::Method::OPTIONS, &fixture.url)
+        .header("origin", "https://dapp.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+}
+
+#[tokio::test]
+async fn shutdown_closes_sockets_and_ends_the_server() {
+    let fixture = start(RpcLimits::default()).await;
+    let client = WsClientBuilder::default().build(fixture.url.replace("http", "ws")).await.unwrap();
+    fixture.shutdown.cancel();
+    fixture.server.stopped().await.unwrap();
+    client.on_disconnect().await;
+}
+
+#[tokio::test]
+async fn taken_port_is_named_in_the_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let started =
+        http::serve(HttpOptions::new(address), module(), Readiness::default(), CancellationToken::new())
+            .await;
+    assert!(matches!(started, Err(HttpError::InUse(named)) if named == address));
+}
