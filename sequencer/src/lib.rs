@@ -3,7 +3,12 @@
 //! A transaction is admitted by rule, stored in Postgres, then acknowledged; the engine takes it in arrival
 //! order, executes it with `lockstep-stf`, and a block counts as sealed once one Postgres transaction holds it.
 
+mod admission;
 mod config;
+mod pool;
+mod rpc;
+mod submit;
+mod rpc;
 
 pub use config::{BlockMode, DatabaseUrl, SequencerConfig, SequencerHooks};
 
