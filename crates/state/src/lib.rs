@@ -17,12 +17,19 @@
 //! The store is a cache of the chain, not its record: after a crash it may lack the last few blocks, which are
 //! then replayed, but what it has is whole.
 
+mod cache;
 mod error;
+mod key;
 mod proof;
+mod stage;
 mod store;
+mod tables;
+mod trie;
 mod view;
+mod write;
 
 pub use error::StateError;
 pub use proof::{AccountProof, StorageProof};
-pub use store::{Staged, StateHead, StateOptions, StateStore};
+pub use stage::Staged;
+pub use store::{StateHead, StateOptions, StateStore};
 pub use view::StateView;
