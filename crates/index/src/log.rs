@@ -94,25 +94,37 @@ pub async fn query(
     filter: &LogFilter,
     limit: u32,
 ) -> Result<Vec<StoredLog>, IndexError> {
-    let mut query = select(filter, limit)?;
+    let mut query = QueryBuilder::new("");
+    push_select(&mut query, filter, limit)?;
     // Planned anew for each call: a generic plan would not know how selective the values are.
     let rows: Vec<LogRow> = query.build_query_as().persistent(false).fetch_all(db).await?;
     rows.into_iter().map(StoredLog::try_from).collect()
 }
 
+/// How Postgres would run [`query`]: its plan as text, for operators and tests.
+///
+/// # Errors
+/// [`IndexError::Database`].
+pub async fn explain(db: impl PgExecutor<'_>, filter: &LogFilter, limit: u32) -> Result<String, IndexError> {
+    let mut query = QueryBuilder::new("explain ");
+    push_select(&mut query, filter, limit)?;
+    let lines: Vec<String> = query.build_query_scalar().persistent(false).fetch_all(db).await?;
+    Ok(lines.join("\n"))
+}
+
 /// The statement for `filter`. Only conditions that it has are in it, so that each has its index.
-fn select(filter: &LogFilter, limit: u32) -> Result<QueryBuilder<Postgres>, IndexError> {
-    let mut query = QueryBuilder::new(
+fn push_select(query: &mut QueryBuilder<Postgres>, filter: &LogFilter, limit: u32) -> Result<(), IndexError> {
+    query.push(
         "select block_number, log_index, block_hash, block_timestamp, tx_hash, tx_index, address, \
          topic0, topic1, topic2, topic3, data from l2_log where block_number between ",
     );
     query.push_bind(to_bigint(filter.from.0)?).push(" and ").push_bind(to_bigint(filter.to.0)?);
-    push_any(&mut query, "address", filter.addresses.iter().map(|address| address.to_vec()));
+    push_any(query, "address", filter.addresses.iter().map(|address| address.to_vec()));
     for (column, topics) in TOPIC_COLUMNS.into_iter().zip(&filter.topics) {
-        push_any(&mut query, column, topics.iter().map(|topic| topic.to_vec()));
+        push_any(query, column, topics.iter().map(|topic| topic.to_vec()));
     }
     query.push(" order by block_number, log_index limit ").push_bind(i64::from(limit));
-    Ok(query)
+    Ok(())
 }
 
 fn push_any(

@@ -1,0 +1,272 @@
+//! Sealing, rewinding and reading back, against a real Postgres.
+
+use crate::support::{EMITTER, SENDER, TTL, attributes, block, chain, creation, empty, log, transfer};
+use alloy_consensus::Sealable;
+use alloy_eips::Encodable2718;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_sol_types::{SolEvent, sol};
+use lockstep_index::{
+    IndexError, block as blocks, deposit,
+    head::{self, Label},
+    init_genesis, lease,
+    log::{self as logs, LogFilter},
+    pool_tx::{self, PoolTx},
+    receipt, rewind, seal, transaction, withdrawal,
+};
+use lockstep_primitives::{BlockId, BlockNumber, Header, OpTxEnvelope, TxDeposit, TxIndex, predeploys};
+
+sol! {
+    event MessagePassed(
+        uint256 indexed nonce, address indexed sender, address indexed target, uint256 value,
+        uint256 gasLimit, bytes data, bytes32 withdrawalHash
+    );
+}
+
+#[tokio::test]
+async fn sealed_block_reads_back_as_it_was() {
+    let chain = chain().await;
+    let sealed = block(
+        &chain.genesis,
+        vec![(transfer(0), vec![log(EMITTER, &[1, 2])]), (creation(1), vec![log(EMITTER, &[3])])],
+    );
+    chain.seal(&sealed).await;
+
+    let pool = chain.index.pool();
+    for stored in [
+        blocks::by_number(pool, BlockNumber(1)).await.unwrap().unwrap(),
+        blocks::by_hash(pool, sealed.hash).await.unwrap().unwrap(),
+        blocks::next_after(pool, BlockNumber(0)).await.unwrap().unwrap(),
+    ] {
+        assert_eq!(stored.header.hash_slow(), sealed.hash);
+        assert_eq!(stored.block_ref(), sealed.block_ref());
+        assert_eq!(stored.transactions, sealed.transactions);
+        assert_eq!(stored.senders, sealed.senders);
+        assert_eq!(stored.receipts, sealed.receipts);
+    }
+    assert!(blocks::next_after(pool, BlockNumber(1)).await.unwrap().is_none());
+    let header = blocks::header(pool, BlockNumber(1)).await.unwrap().unwrap();
+    assert_eq!((header.block_ref(), header.tx_count), (sealed.block_ref(), 3));
+    let heads = head::get(pool).await.unwrap().unwrap();
+    assert_eq!((heads.unsafe_head.hash, heads.safe.number), (sealed.hash, 0));
+}
+
+#[tokio::test]
+async fn stored_size_is_the_length_of_the_block_in_rlp() {
+    let chain = chain().await;
+    let sealed = block(&chain.genesis, vec![(transfer(0), vec![]), (transfer(1), vec![])]);
+    chain.seal(&sealed).await;
+    let body = alloy_consensus::BlockBody {
+        transactions: sealed.transactions.clone(),
+        ommers: Vec::<Header>::new(),
+        withdrawals: Some(Default::default()),
+    };
+    let rlp = alloy_rlp::encode(alloy_consensus::Block::new(sealed.header.clone(), body));
+    let stored = blocks::header(chain.index.pool(), BlockNumber(1)).await.unwrap().unwrap();
+    assert_eq!(stored.size_bytes, rlp.len() as u64);
+}
+
+#[tokio::test]
+async fn transactions_and_receipts_are_found_by_hash_and_place() {
+    let chain = chain().await;
+    let sealed = block(
+        &chain.genesis,
+        vec![(transfer(0), vec![log(EMITTER, &[1]); 2]), (creation(1), vec![log(EMITTER, &[2])])],
+    );
+    chain.seal(&sealed).await;
+
+    let pool = chain.index.pool();
+    let found = transaction::by_hash(pool, transfer(0).tx_hash()).await.unwrap().unwrap();
+    assert_eq!((found.index, found.block_number, found.sender), (TxIndex(1), BlockNumber(1), SENDER));
+    assert_eq!((found.block_hash, found.base_fee), (sealed.hash, 7));
+    let attributes = transaction::by_block_index(pool, BlockNumber(1), TxIndex(0)).await.unwrap().unwrap();
+    assert_eq!(attributes.deposit_nonce, Some(3));
+    assert!(transaction::by_block_index(pool, BlockNumber(1), TxIndex(9)).await.unwrap().is_none());
+
+    let created = receipt::by_hash(pool, creation(1).tx_hash()).await.unwrap().unwrap();
+    assert_eq!((created.gas_used, created.first_log_index), (21_000, 2));
+    assert_eq!(created.created, Some(SENDER.create(1)));
+    assert_eq!(created.attributes, sealed.transactions[0]);
+    let all = receipt::by_block(pool, BlockNumber(1)).await.unwrap();
+    assert_eq!(all.iter().map(|receipt| receipt.index.0).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn block_that_does_not_follow_the_head_is_refused() {
+    let chain = chain().await;
+    let first = block(&chain.genesis, vec![]);
+    chain.seal(&first).await;
+
+    let sibling = block(&chain.genesis, vec![(transfer(0), vec![])]);
+    let mut tx = chain.index.begin().await.unwrap();
+    assert!(matches!(seal(&mut tx, &sibling, chain.term).await, Err(IndexError::NotOnHead { .. })));
+    drop(tx);
+    assert!(blocks::header_by_hash(chain.index.pool(), sibling.hash).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn old_leader_cannot_seal_after_a_takeover() {
+    let chain = chain().await;
+    let pool = chain.index.pool();
+    assert_eq!(lease::acquire(pool, "second", TTL).await.unwrap(), None);
+    assert_eq!(lease::acquire(pool, "first", TTL).await.unwrap(), Some(chain.term));
+    lease::release(pool, chain.term).await.unwrap();
+    let term = lease::acquire(pool, "second", TTL).await.unwrap().unwrap();
+    assert!(term > chain.term);
+
+    let sealed = block(&chain.genesis, vec![]);
+    let mut tx = chain.index.begin().await.unwrap();
+    let refused = seal(&mut tx, &sealed, chain.term).await;
+    assert!(matches!(refused, Err(IndexError::LeaseLost { term }) if term == chain.term));
+    assert!(matches!(lease::renew(pool, chain.term, TTL).await, Err(IndexError::LeaseLost { .. })));
+    drop(tx);
+    let mut tx = chain.index.begin().await.unwrap();
+    seal(&mut tx, &sealed, term).await.unwrap();
+}
+
+#[tokio::test]
+async fn holder_that_lapsed_gets_a_new_term() {
+    let chain = chain().await;
+    lease::release(chain.index.pool(), chain.term).await.unwrap();
+    let again = lease::acquire(chain.index.pool(), "first", TTL).await.unwrap().unwrap();
+    assert!(again > chain.term);
+}
+
+#[tokio::test]
+async fn rewind_gives_user_transactions_back_and_leaves_no_trace() {
+    let chain = chain().await;
+    let first = block(&chain.genesis, vec![(transfer(0), vec![log(EMITTER, &[1])])]);
+    let second = block(&first.header, vec![(transfer(1), vec![log(EMITTER, &[1])]), (transfer(2), vec![])]);
+    chain.seal(&first).await;
+    chain.seal(&second).await;
+    let pool = chain.index.pool();
+    head::set(pool, Label::Safe, BlockNumber(2), second.hash).await.unwrap();
+
+    let mut tx = chain.index.begin().await.unwrap();
+    let raws = rewind(&mut tx, BlockNumber(1), chain.term).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let expected: Vec<Bytes> = [1, 2].map(|nonce| transfer(nonce).encoded_2718().into()).to_vec();
+    assert_eq!(raws, expected);
+    let heads = head::get(pool).await.unwrap().unwrap();
+    assert_eq!((heads.unsafe_head.hash, heads.safe.hash), (first.hash, first.hash));
+    assert!(transaction::by_hash(pool, transfer(1).tx_hash()).await.unwrap().is_none());
+    let filter = LogFilter { to: BlockNumber(9), ..LogFilter::default() };
+    assert_eq!(logs::query(pool, &filter, 10).await.unwrap().len(), 1);
+    chain.seal(&second).await;
+}
+
+#[tokio::test]
+async fn final_blocks_are_never_rewound() {
+    let chain = chain().await;
+    let first = block(&chain.genesis, vec![]);
+    chain.seal(&first).await;
+    head::set(chain.index.pool(), Label::Finalized, BlockNumber(1), first.hash).await.unwrap();
+    let mut tx = chain.index.begin().await.unwrap();
+    let refused = rewind(&mut tx, BlockNumber(0), chain.term).await;
+    assert!(matches!(refused, Err(IndexError::Finalized { .. })));
+}
+
+#[tokio::test]
+async fn head_moves_to_stored_blocks_only() {
+    let chain = chain().await;
+    let pool = chain.index.pool();
+    let unknown = head::set(pool, Label::Safe, BlockNumber(1), B256::ZERO).await;
+    assert!(matches!(unknown, Err(IndexError::NotOnHead { .. })));
+}
+
+#[tokio::test]
+async fn other_genesis_is_refused_and_the_same_one_is_not() {
+    let chain = chain().await;
+    let mut tx = chain.index.begin().await.unwrap();
+    init_genesis(&mut tx, &chain.genesis, BlockId::default()).await.unwrap();
+    let other = Header { timestamp: 2_000, ..chain.genesis.clone() };
+    let refused = init_genesis(&mut tx, &other, BlockId::default()).await;
+    assert!(matches!(refused, Err(IndexError::OtherGenesis { .. })));
+}
+
+#[tokio::test]
+async fn migration_runs_twice_without_harm() {
+    let (index, _database) = empty().await;
+    index.migrate().await.unwrap();
+    assert!(head::get(index.pool()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn batch_inputs_leave_deposits_out() {
+    let chain = chain().await;
+    let first = block(&chain.genesis, vec![(transfer(0), vec![])]);
+    let second = block(&first.header, vec![]);
+    chain.seal(&first).await;
+    chain.seal(&second).await;
+    let inputs = blocks::batch_inputs(chain.index.pool(), BlockNumber(0), 10).await.unwrap();
+    assert_eq!(inputs.iter().map(|block| block.number.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(inputs[0].transactions, [Bytes::from(transfer(0).encoded_2718())]);
+    assert_eq!((inputs[0].hash, inputs[0].l1_origin), (first.hash, first.l1_origin));
+    assert!(inputs[1].transactions.is_empty());
+    assert_eq!(blocks::batch_inputs(chain.index.pool(), BlockNumber(0), 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn pool_keeps_arrival_order_and_forgets_what_a_block_holds() {
+    let chain = chain().await;
+    let pool = chain.index.pool();
+    let entry = |nonce: u64, sender: Address| {
+        let tx = transfer(nonce);
+        PoolTx { hash: tx.tx_hash(), sender, nonce, raw: tx.encoded_2718().into() }
+    };
+    pool_tx::insert(pool, &[entry(5, SENDER), entry(0, SENDER)]).await.unwrap();
+    let replacement = PoolTx { hash: B256::repeat_byte(9), ..entry(5, SENDER) };
+    pool_tx::insert(pool, &[entry(5, SENDER), replacement.clone()]).await.unwrap();
+    assert_eq!(pool_tx::all(pool).await.unwrap(), [replacement.clone(), entry(0, SENDER)]);
+
+    chain.seal(&block(&chain.genesis, vec![(transfer(0), vec![])])).await;
+    assert_eq!(pool_tx::all(pool).await.unwrap(), [replacement.clone()]);
+    pool_tx::remove(pool, &[replacement.hash]).await.unwrap();
+    assert!(pool_tx::all(pool).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn deposits_and_withdrawals_get_rows_of_their_own() {
+    let chain = chain().await;
+    let user = Address::repeat_byte(0x11);
+    let deposit_tx = TxDeposit {
+        source_hash: B256::repeat_byte(0x50),
+        from: user,
+        to: TxKind::Create,
+        mint: 5,
+        value: U256::from(4),
+        gas_limit: 100_000,
+        ..TxDeposit::default()
+    };
+    let passed = MessagePassed {
+        nonce: U256::from(1) << 240,
+        sender: user,
+        target: EMITTER,
+        value: U256::MAX,
+        gasLimit: U256::from(21_000),
+        data: Bytes::from_static(b"call"),
+        withdrawalHash: keccak256("withdrawal"),
+    };
+    let event = alloy_primitives::Log {
+        address: predeploys::L2_TO_L1_MESSAGE_PASSER,
+        data: passed.encode_log_data(),
+    };
+    let deposit_tx = OpTxEnvelope::Deposit(deposit_tx.seal_slow());
+    let sealed = block(&chain.genesis, vec![(deposit_tx.clone(), vec![]), (transfer(0), vec![event])]);
+    chain.seal(&sealed).await;
+
+    let pool = chain.index.pool();
+    let found = deposit::by_block(pool, BlockNumber(1)).await.unwrap();
+    assert_eq!(found, deposit::by_account(pool, user, 10).await.unwrap());
+    assert_eq!((found.len(), found[0].index, found[0].recipient), (1, TxIndex(1), None));
+    assert_eq!((found[0].mint, found[0].value), (U256::from(5), U256::from(4)));
+    let created = receipt::by_hash(pool, deposit_tx.tx_hash()).await.unwrap().unwrap().created;
+    assert_eq!(created, Some(user.create(3)));
+
+    let found = withdrawal::by_hash(pool, passed.withdrawalHash).await.unwrap().unwrap();
+    assert_eq!((found.nonce, found.value, &found.data), (passed.nonce, U256::MAX, &passed.data));
+    assert_eq!(found.tx_hash, transfer(0).tx_hash());
+    assert_eq!(withdrawal::by_sender(pool, user, 10).await.unwrap(), [found.clone()]);
+    assert_eq!(withdrawal::by_block(pool, BlockNumber(1)).await.unwrap(), [found]);
+    assert_ne!(attributes(1).tx_hash(), deposit_tx.tx_hash());
+}
