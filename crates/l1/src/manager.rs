@@ -22,6 +22,12 @@ use crate::{Fees, Journal, L1Error, Market, PreparedTx, TxOptions, client, error
 /// Percent added to the node's gas estimate.
 const GAS_MARGIN_PERCENT: u64 = 20;
 
+/// Looks in a row that must find a nonce used and no attempt in a block: nodes behind one address may differ.
+const NONCE_TAKEN_LOOKS: u32 = 3;
+
+/// Highest gas limit of a transaction (EIP-7825).
+const MAX_GAS_LIMIT: u64 = 1 << 24;
+
 /// What to send. With blobs it becomes an EIP-4844 transaction with cell proofs, else an EIP-1559 one.
 #[derive(Clone, Debug, Default)]
 pub struct TxRequest {
@@ -228,6 +234,7 @@ impl TxManager {
         shutdown: &CancellationToken,
     ) -> Result<Included, L1Error> {
         let mut waiting_since = Instant::now();
+        let mut taken = 0;
         loop {
             match self.status(&attempts).await? {
                 TxStatus::Included(included) => {
@@ -235,20 +242,36 @@ impl TxManager {
                         return Ok(included);
                     }
                 }
-                TxStatus::NonceTaken => return Err(self.nonce_taken(&attempts)),
-                TxStatus::Absent => self.broadcast_last(&attempts).await?,
-                TxStatus::Pending if waiting_since.elapsed() >= self.options.tx_resubmit_after => {
-                    if let Some(replacement) = self.replacement(&attempts).await? {
-                        self.store(journal, &replacement).await?;
-                        attempts.push(replacement);
-                        self.broadcast_last(&attempts).await?;
+                TxStatus::NonceTaken => {
+                    taken += 1;
+                    if taken >= NONCE_TAKEN_LOOKS {
+                        return Err(self.nonce_taken(&attempts));
                     }
+                }
+                TxStatus::Absent => {
+                    if self.broadcast_last(&attempts).await? == Sent::Underpriced {
+                        self.replace(&mut attempts, journal).await?;
+                    }
+                    waiting_since = Instant::now();
+                }
+                TxStatus::Pending if waiting_since.elapsed() >= self.options.tx_resubmit_after => {
+                    self.replace(&mut attempts, journal).await?;
                     waiting_since = Instant::now();
                 }
                 TxStatus::Pending => {}
             }
             self.pause(shutdown, self.options.tx_poll_interval).await?;
         }
+    }
+
+    /// Stores and sends a dearer version of the last attempt, unless the limits forbid it.
+    async fn replace(&self, attempts: &mut Vec<PreparedTx>, journal: &impl Journal) -> Result<(), L1Error> {
+        if let Some(replacement) = self.replacement(attempts).await? {
+            self.store(journal, &replacement).await?;
+            attempts.push(replacement);
+            self.broadcast_last(attempts).await?;
+        }
+        Ok(())
     }
 
     /// Looks once at where the attempts of one request stand.
@@ -375,22 +398,23 @@ impl TxManager {
                 Some(answer) => self.refusal(&answer.message),
                 None => rpc("eth_estimateGas")(error),
             })?;
-        Ok(estimate + estimate * GAS_MARGIN_PERCENT / 100)
+        Ok((estimate + estimate * GAS_MARGIN_PERCENT / 100).min(MAX_GAS_LIMIT.max(estimate)))
     }
 
-    async fn broadcast_last(&self, attempts: &[PreparedTx]) -> Result<(), L1Error> {
-        let Some(tx) = attempts.last() else { return Ok(()) };
-        let sent = self.provider.send_raw_transaction(&tx.raw).await;
-        let Err(error) = sent else { return Ok(()) };
+    async fn broadcast_last(&self, attempts: &[PreparedTx]) -> Result<Sent, L1Error> {
+        let Some(tx) = attempts.last() else { return Ok(Sent::Known) };
+        let Err(error) = self.provider.send_raw_transaction(&tx.raw).await else {
+            return Ok(Sent::Known);
+        };
         let Some(answer) = error.as_error_resp() else {
             return Err(rpc("eth_sendRawTransaction")(error));
         };
         match Refusal::of(&answer.message) {
             // It is there, or its nonce is used: the next look says which.
-            Refusal::Known | Refusal::NonceTooLow => Ok(()),
+            Refusal::Known | Refusal::NonceTooLow => Ok(Sent::Known),
             Refusal::Underpriced => {
-                warn!(hash = %tx.hash, message = %answer.message, "node wants a higher fee");
-                Ok(())
+                warn!(hash = %tx.hash, message = %answer.message, "the node wants higher fees");
+                Ok(Sent::Underpriced)
             }
             Refusal::Funds | Refusal::Other => Err(self.refusal(&answer.message)),
         }
@@ -425,6 +449,15 @@ fn prepared(nonce: u64, tx: &PooledTransaction) -> PreparedTx {
     PreparedTx { nonce, hash: *tx.tx_hash(), raw: tx.encoded_2718().into() }
 }
 
+/// What became of a broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// The node has it, or has seen it in a block.
+    Known,
+    /// Another transaction with this nonce pays too much to be replaced by it, or the fees are too low at all.
+    Underpriced,
+}
+
 /// Why a node did not take a transaction, by the words that geth and its peers share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
@@ -449,6 +482,26 @@ impl Refusal {
             Self::Funds
         } else {
             Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_nodes_are_understood() {
+        for (message, refusal) in [
+            ("already known", Refusal::Known),
+            ("transaction already imported", Refusal::Known),
+            ("nonce too low: next nonce 5, tx nonce 4", Refusal::NonceTooLow),
+            ("replacement transaction underpriced", Refusal::Underpriced),
+            ("max fee per gas less than block base fee", Refusal::Underpriced),
+            ("Insufficient funds for gas * price + value", Refusal::Funds),
+            ("execution reverted", Refusal::Other),
+        ] {
+            assert_eq!(Refusal::of(message), refusal, "{message}");
         }
     }
 }

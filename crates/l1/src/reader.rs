@@ -268,21 +268,75 @@ impl L1Reader {
         if tx.block_hash() != Some(block.hash) {
             return Err(reorged);
         }
+        let data = if event.daType == DA_BLOBS {
+            let hashes = tx.blob_versioned_hashes().unwrap_or_default();
+            (keccak256(hashes.concat()) == event.dataCommitment).then_some(Bytes::new())
+        } else {
+            calldata(tx.input()).filter(|data| keccak256(data) == event.dataCommitment)
+        };
+        let data = data.ok_or_else(|| {
+            L1Error::Malformed(format!("transaction {hash} without the data that its batch commits to"))
+        })?;
         if event.daType != DA_BLOBS {
-            return calldata(tx.input(), event).ok_or_else(|| {
-                L1Error::Malformed(format!("transaction {hash} without the data of its batch"))
-            });
+            return Ok(data);
         }
-        let versioned_hashes = tx.blob_versioned_hashes().unwrap_or_default().to_vec();
-        let source = BlobTx { block, hash, versioned_hashes: &versioned_hashes };
-        let blobs = self.inner.blobs.fetch(&source).await?;
+        let versioned_hashes = tx.blob_versioned_hashes().unwrap_or_default();
+        let blobs = self.inner.blobs.fetch(&BlobTx { block, hash, versioned_hashes }).await?;
         Ok(lockstep_codec::from_blobs(&blobs).map(Bytes::from).unwrap_or_default())
     }
 }
 
-/// The argument of `appendBatch`. The inbox takes it only from an account that calls it directly, so it is
-/// the transaction's input.
-fn calldata(input: &[u8], event: &Inbox::BatchAppended) -> Option<Bytes> {
-    let data = Inbox::appendBatchCall::abi_decode(input).ok()?.data;
-    (keccak256(&data) == event.dataCommitment).then_some(data)
+/// The argument of `appendBatch(bytes)`, found as Solidity finds it: any offset within the calldata, and
+/// anything behind the bytes, is fine. The inbox is called by an account without code, directly, so the
+/// transaction's input is its calldata.
+fn calldata(input: &[u8]) -> Option<Bytes> {
+    let arguments = input.strip_prefix(&Inbox::appendBatchCall::SELECTOR)?;
+    let word = |at: usize| -> Option<usize> {
+        let word = arguments.get(at..at.checked_add(32)?)?;
+        let (high, low) = word.split_first_chunk::<24>()?;
+        let low = u64::from_be_bytes(low.try_into().ok()?);
+        (*high == [0; 24]).then(|| usize::try_from(low).ok())?
+    };
+    let offset = word(0)?;
+    let length = word(offset)?;
+    let start = offset.checked_add(32)?;
+    Some(Bytes::copy_from_slice(arguments.get(start..start.checked_add(length)?)?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_calldata_gives_its_argument() {
+        for length in [1, 32, 33, 1000] {
+            let data = Bytes::from(vec![7; length]);
+            let call = Inbox::appendBatchCall { data: data.clone() }.abi_encode();
+            assert_eq!(calldata(&call).unwrap(), data);
+        }
+    }
+
+    #[test]
+    fn calldata_with_a_gap_and_a_tail_gives_the_bytes_that_solidity_reads() {
+        let mut call = Inbox::appendBatchCall::SELECTOR.to_vec();
+        call.extend(alloy::primitives::U256::from(40).to_be_bytes::<32>());
+        call.extend([9; 8]);
+        call.extend(alloy::primitives::U256::from(3).to_be_bytes::<32>());
+        call.extend([1, 2, 3, 4]);
+        assert_eq!(calldata(&call).unwrap()[..], [1, 2, 3]);
+    }
+
+    #[test]
+    fn calldata_that_points_outside_gives_nothing() {
+        let good = Inbox::appendBatchCall { data: vec![7; 40].into() }.abi_encode();
+        for at in [4, 27, 35, 36, 60, 67] {
+            let mut bad = good.clone();
+            bad[at] = 0xff;
+            assert_eq!(calldata(&bad), None, "{at}");
+        }
+        for length in 0..good.len() - 24 {
+            assert_eq!(calldata(&good[..length]), None);
+        }
+    }
 }
