@@ -7,7 +7,7 @@
 //! Order of deployment: `Assertions`, `SystemConfig`, `Portal` (which creates its own `Inbox`),
 //! `StandardBridge`; then L2's genesis is known and the owner calls `Assertions.start`.
 
-#![allow(missing_docs, clippy::too_many_arguments)] // Solidity's own documentation is in `contracts/l1/interfaces`.
+#![allow(missing_docs, clippy::too_many_arguments)] // Solidity's own documentation is in `contracts/sol/l1/interfaces`.
 
 use alloy_sol_types::sol;
 
@@ -128,9 +128,9 @@ sol! {
         function systemConfig() external view returns (address);
         function inbox() external view returns (address);
         function l2Sender() external view returns (address);
-        function guardian() external view returns (address);
         function paused() external view returns (bool);
         function pausedUntil() external view returns (uint64);
+        function PAUSE_PERIOD() external view returns (uint64);
         function pause() external;
         function unpause() external;
         function minimumGasLimit(uint64 byteCount) external pure returns (uint64);
@@ -164,6 +164,14 @@ sol! {
         event Credited(address indexed token, address indexed account, uint256 amount);
         event Claimed(address indexed token, address indexed account, address to, uint256 amount);
 
+        error StandardBridge_NotEOA();
+        error StandardBridge_NotOtherBridge();
+        error StandardBridge_WrongValue(uint256 amount);
+        error StandardBridge_InsufficientDeposits(uint256 deposited);
+        error StandardBridge_NothingReceived();
+        error StandardBridge_NoCredit(address account);
+        error StandardBridge_PaymentFailed(address to);
+
         function initialize(address owner, address portal, address systemConfig) external;
         function depositETH(uint32 minGasLimit, bytes extraData) external payable;
         function depositETHTo(address to, uint32 minGasLimit, bytes extraData) external payable;
@@ -189,6 +197,7 @@ sol! {
         function claimable(address token, address account) external view returns (uint256);
         function deposits(address localToken, address remoteToken) external view returns (uint256);
         function otherBridge() external view returns (address);
+        function l2TokenBridge() external view returns (address);
         function portal() external view returns (address);
         function systemConfig() external view returns (address);
         function version() external view returns (string);
@@ -212,8 +221,9 @@ sol! {
             uint64 minBaseFee;
         }
 
-        /// `updateType`: 1 fee scalars, 2 gas limit, 4 EIP-1559 parameters, 5 operator fee,
-        /// 6 minimum base fee, 7 DA footprint gas scalar. `data` is one ABI-encoded word in each of them.
+        /// `updateType` and the ABI words in `data`: 1 fee scalars `(0, 1 << 248 | blobBaseFeeScalar << 32 |
+        /// baseFeeScalar)`, 2 gas limit, 4 EIP-1559 parameters `denominator << 32 | elasticity`, 5 operator fee
+        /// `scalar << 64 | constant`, 6 minimum base fee, 7 DA footprint gas scalar.
         event ConfigUpdate(uint256 indexed version, uint8 indexed updateType, bytes data);
         event FeeRecipientSet(address indexed feeRecipient);
 
@@ -252,7 +262,7 @@ sol! {
     /// Takes bonded claims of output roots; also answers as dispute game factory and anchor state registry.
     #[derive(Debug, PartialEq, Eq)]
     interface Assertions {
-        /// 0 in its challenge window or past it, 1 rejected.
+        /// `parent` is the index plus one of the newest standing claim before it; 0 without one.
         struct Proposal {
             bytes32 outputRoot;
             uint64 l2BlockNumber;
@@ -317,6 +327,8 @@ sol! {
         function genesisOutputRoot() external view returns (bytes32);
         function challengeWindow() external view returns (uint64);
         function proposalBond() external view returns (uint128);
+        function treasury() external view returns (address);
+        function PROPOSER_GRACE() external view returns (uint64);
         function proposalCount() external view returns (uint256);
         function proposal(uint256 index) external view returns (Proposal);
         /// The newest claim that was not rejected; `exists` is false before the first one.
@@ -333,7 +345,6 @@ sol! {
         function isGameFinalized(address game) external view returns (bool);
         function isGameClaimValid(address game) external view returns (bool);
         function respectedGameType() external view returns (uint32);
-        function guardian() external view returns (address);
         function version() external view returns (string);
     }
 

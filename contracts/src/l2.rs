@@ -1,6 +1,6 @@
 //! Calls, events and errors of the predeploys on L2, with the ABI of the OP Stack.
 
-#![allow(missing_docs, clippy::too_many_arguments)] // Solidity's own documentation is in `contracts/l2/interfaces`.
+#![allow(missing_docs, clippy::too_many_arguments)] // Solidity's own documentation is in `contracts/sol/l2/interfaces`.
 
 use alloy_sol_types::sol;
 
@@ -108,6 +108,11 @@ sol! {
             address to, uint256 amount, bytes extraData
         );
 
+        error L2StandardBridge_NotEOA();
+        error L2StandardBridge_NotOtherBridge();
+        error L2StandardBridge_WrongValue(uint256 amount);
+        error L2StandardBridge_WrongPair(address localToken, address remoteToken);
+
         function withdraw(address l2Token, uint256 amount, uint32 minGasLimit, bytes extraData) external payable;
         function withdrawTo(address l2Token, address to, uint256 amount, uint32 minGasLimit, bytes extraData)
             external payable;
@@ -176,6 +181,8 @@ sol! {
     #[derive(Debug, PartialEq, Eq)]
     interface FeeVault {
         event Withdrawal(uint256 value, address to, address from, uint8 withdrawalNetwork);
+
+        error FeeVault_TooLittle(uint256 balance);
 
         function withdraw() external returns (uint256 value);
         function totalProcessed() external view returns (uint256);
