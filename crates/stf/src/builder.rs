@@ -5,11 +5,7 @@ use core::fmt;
 
 use alloy_consensus::{Header, Transaction, transaction::Recovered};
 use alloy_eips::{Decodable2718, Typed2718};
-use alloy_evm::{
-    Database, Evm, EvmFactory,
-    block::{BlockExecutor, CommitChanges},
-    precompiles::PrecompilesMap,
-};
+use alloy_evm::{Database, Evm, EvmFactory, block::BlockExecutor, precompiles::PrecompilesMap};
 use alloy_op_evm::{
     OpBlockExecutionCtx, OpBlockExecutor, OpEvm, OpEvmFactory, OpTx, block::OpAlloyReceiptBuilder,
 };
@@ -18,7 +14,6 @@ use lockstep_primitives::{BlockInputs, predeploys};
 use op_alloy_consensus::{DEPOSIT_TX_TYPE_ID, OpReceiptEnvelope, OpTxEnvelope};
 use revm::{
     Database as _,
-    context_interface::JournalTr,
     database::{State, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
     state::AccountInfo,
@@ -157,13 +152,7 @@ impl<DB: Database> BlockBuilder<DB> {
     }
 
     fn include(&mut self, tx: Recovered<OpTxEnvelope>) -> Result<&OpReceiptEnvelope, PushError> {
-        if let Err(error) =
-            self.executor.execute_transaction_with_commit_condition(&tx, |_| CommitChanges::Yes)
-        {
-            // `op-revm` keeps what a refused transaction has loaded; it would be warm for the next one.
-            self.executor.evm.ctx_mut().journaled_state.finalize();
-            return Err(error.into());
-        }
+        self.executor.execute_transaction(&tx)?;
         let (tx, sender) = tx.into_parts();
         self.transactions.push(tx);
         self.senders.push(sender);

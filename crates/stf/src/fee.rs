@@ -25,3 +25,51 @@ pub fn next_base_fee(parent: &Header) -> Result<u64, StfError> {
     );
     Ok(next.max(params.min_base_fee))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: Eip1559Params = Eip1559Params { denominator: 250, elasticity: 6, min_base_fee: 100 };
+
+    fn parent(gas_used: u64, footprint: u64) -> Header {
+        Header {
+            gas_limit: 60_000_000,
+            gas_used,
+            base_fee_per_gas: Some(1_000_000),
+            blob_gas_used: Some(footprint),
+            extra_data: PARAMS.extra_data(),
+            ..Header::default()
+        }
+    }
+
+    #[test]
+    fn the_base_fee_stays_at_the_target_and_moves_around_it() {
+        assert_eq!(next_base_fee(&parent(10_000_000, 0)).ok(), Some(1_000_000));
+        assert_eq!(next_base_fee(&parent(60_000_000, 0)).ok(), Some(1_020_000)); // + 5 targets / 250
+        assert_eq!(next_base_fee(&parent(0, 0)).ok(), Some(996_000)); // - 1 target / 250
+    }
+
+    #[test]
+    fn a_footprint_above_the_gas_counts_in_its_place() {
+        assert_eq!(next_base_fee(&parent(0, 60_000_000)).ok(), Some(1_020_000));
+        assert_eq!(next_base_fee(&parent(10_000_000, 9_000_000)).ok(), Some(1_000_000));
+    }
+
+    #[test]
+    fn the_base_fee_never_falls_below_the_minimum() {
+        let low = Header { base_fee_per_gas: Some(100), ..parent(0, 0) };
+        assert_eq!(next_base_fee(&low).ok(), Some(100));
+        let raised = Header {
+            extra_data: Eip1559Params { min_base_fee: 5_000_000, ..PARAMS }.extra_data(),
+            ..parent(0, 0)
+        };
+        assert_eq!(next_base_fee(&raised).ok(), Some(5_000_000));
+    }
+
+    #[test]
+    fn a_parent_without_parameters_is_refused() {
+        let ethereum = Header { number: 7, extra_data: alloy_primitives::Bytes::new(), ..parent(0, 0) };
+        assert!(matches!(next_base_fee(&ethereum), Err(StfError::ParentExtraData(7))));
+    }
+}

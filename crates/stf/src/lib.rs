@@ -12,7 +12,7 @@
 //! ```text
 //! let executed = execute(view, &rules, &parent, &inputs)?;
 //! let staged = store.stage(&executed.bundle)?;
-//! let block = executed.seal(staged.state_root(), staged.storage_root(L2_TO_L1_MESSAGE_PASSER));
+//! let block = executed.seal(staged.state_root(), staged.storage_root(L2_TO_L1_MESSAGE_PASSER)?);
 //! ```
 
 #![no_std]
