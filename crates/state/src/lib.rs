@@ -33,3 +33,7 @@ pub use proof::{AccountProof, StorageProof};
 pub use stage::Staged;
 pub use store::{StateHead, StateOptions, StateStore};
 pub use view::StateView;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
