@@ -21,6 +21,11 @@ pub struct Container<I: Image> {
     _container: ContainerAsync<I>,
 }
 
+/// Anvil in a container.
+pub type Anvil = Container<GenericImage>;
+/// Postgres in a container.
+pub type Postgres = Container<PostgresImage>;
+
 impl<I: Image> Container<I> {
     /// The server's address.
     pub fn url(&self) -> &str {
@@ -29,7 +34,7 @@ impl<I: Image> Container<I> {
 }
 
 /// Postgres in a container; `None` where Docker does not answer or cannot fetch the image.
-pub async fn postgres() -> Option<Container<PostgresImage>> {
+pub async fn postgres() -> Option<Postgres> {
     let container = started("Postgres", PostgresImage::default().with_tag(POSTGRES_TAG).start()).await?;
     let (host, port) = address(&container, 5432).await?;
     let url = format!("postgres://postgres:postgres@{host}:{port}/postgres");
@@ -38,7 +43,7 @@ pub async fn postgres() -> Option<Container<PostgresImage>> {
 
 /// Anvil in a container with the options of [`AnvilOptions::new`](crate::AnvilOptions::new); `None` where
 /// Docker does not answer or cannot fetch the image.
-pub async fn anvil() -> Option<Container<GenericImage>> {
+pub async fn anvil() -> Option<Anvil> {
     let image = GenericImage::new(ANVIL_IMAGE, ANVIL_TAG)
         .with_entrypoint("anvil")
         .with_wait_for(WaitFor::message_on_stdout("Listening on"))

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::Mutex;
 
-use crate::docker::{self, Container};
+use crate::docker;
 use crate::postgres::create_database;
 use crate::{Postgres, PostgresError, PostgresOptions, Tools};
 
@@ -19,7 +19,7 @@ pub enum TestPostgres {
     /// The server that `DATABASE_URL` names.
     Named(String),
     /// A container.
-    Docker(Box<Container<testcontainers_modules::postgres::Postgres>>),
+    Docker(Box<docker::Postgres>),
     /// A private one, without fsync, in a folder that goes away with it.
     Local(Postgres, tempfile::TempDir),
 }

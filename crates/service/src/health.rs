@@ -70,7 +70,8 @@ mod tests {
         assert!(!readiness.is_ready());
         readiness.set_ready("database");
         assert!(!readiness.is_ready());
-        readiness.clone().set_ready("l1");
+        let shared = readiness.clone();
+        shared.set_ready("l1");
         assert!(readiness.is_ready());
         readiness.set_waiting("l1", "cannot reach L1");
         assert_eq!(

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
+use futures::{SinkExt, StreamExt};
 use jsonrpsee::RpcModule;
-use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
-use jsonrpsee::rpc_params;
-use jsonrpsee::types::SubscriptionId;
-use jsonrpsee::ws_client::WsClientBuilder;
 use lockstep_service::{HttpError, HttpOptions, Readiness, RpcLimits, Server, code, http};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 
 fn module() -> RpcModule<()> {
@@ -103,11 +103,37 @@ async fn every_limit_answers_with_a_json_rpc_error() {
     assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], -32600);
 }
 
+struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    async fn open(url: &str) -> Self {
+        Self(connect_async(url.replace("http", "ws")).await.unwrap().0)
+    }
+
+    async fn send(&mut self, request: &Value) {
+        self.0.send(Message::text(request.to_string())).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Option<Value> {
+        while let Some(Ok(message)) = self.0.next().await {
+            if let Message::Text(text) = message {
+                return Some(serde_json::from_str(&text).unwrap());
+            }
+        }
+        None
+    }
+
+    async fn ask(&mut self, request: &Value) -> Value {
+        self.send(request).await;
+        self.next().await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn busy_server_says_so_in_json() {
-    let limits = RpcLimits { max_connections: 1, timeout: Duration::from_secs(60), ..RpcLimits::default() };
+    let limits = RpcLimits { max_connections: 1, ..RpcLimits::default() };
     let fixture = start(limits).await;
-    let socket = WsClientBuilder::default().build(fixture.url.replace("http", "ws")).await.unwrap();
+    let socket = Socket::open(&fixture.url).await;
     let (status, answer) = post(&fixture.url, call("test_echo", &json!([1])).to_string()).await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!(code::BUSY)));
     drop(socket);
@@ -116,18 +142,24 @@ async fn busy_server_says_so_in_json() {
 #[tokio::test]
 async fn subscription_ids_are_hex_strings_and_events_arrive() {
     let fixture = start(RpcLimits { max_subscriptions: 1, ..RpcLimits::default() }).await;
-    let client = WsClientBuilder::default().build(fixture.url.replace("http", "ws")).await.unwrap();
-    let echoed: String = client.request("test_echo", rpc_params!["over a socket"]).await.unwrap();
-    assert_eq!(echoed, "over a socket");
-    let subscribe = || client.subscribe::<u8, _>("test_subscribe", rpc_params![], "test_unsubscribe");
-    let mut events: Subscription<u8> = subscribe().await.unwrap();
-    let jsonrpsee::core::client::SubscriptionKind::Subscription(SubscriptionId::Str(id)) = events.kind()
-    else {
-        panic!("{:?} is no string", events.kind());
-    };
+    let mut socket = Socket::open(&fixture.url).await;
+    let echo = socket.ask(&call("test_echo", &json!(["over a socket"]))).await;
+    assert_eq!(echo["result"], "over a socket");
+    let answer = socket.ask(&call("test_subscribe", &json!([]))).await;
+    let id = answer["result"].as_str().unwrap_or_else(|| panic!("no string: {answer}"));
     assert!(id.starts_with("0x") && u64::from_str_radix(&id[2..], 16).is_ok(), "{id}");
-    assert_eq!(events.next().await.unwrap().unwrap(), 7);
-    assert!(subscribe().await.unwrap_err().to_string().contains("-32006"));
+    let event = socket.next().await.unwrap();
+    assert_eq!(event["params"], json!({"subscription": id, "result": 7}));
+    let refused = socket.ask(&call("test_subscribe", &json!([]))).await;
+    assert_eq!(refused["error"]["code"], -32006);
+}
+
+#[tokio::test]
+async fn message_above_the_limit_is_refused_on_a_socket_too() {
+    let fixture = start(RpcLimits { max_request_bytes: 200, ..RpcLimits::default() }).await;
+    let mut socket = Socket::open(&fixture.url).await;
+    let refused = socket.ask(&call("test_echo", &json!(["x".repeat(300)]))).await;
+    assert_eq!(refused["error"]["code"], code::TOO_LARGE);
 }
 
 #[tokio::test]
@@ -165,10 +197,10 @@ async fn browsers_of_any_origin_may_call() {
 #[tokio::test]
 async fn shutdown_closes_sockets_and_ends_the_server() {
     let fixture = start(RpcLimits::default()).await;
-    let client = WsClientBuilder::default().build(fixture.url.replace("http", "ws")).await.unwrap();
+    let mut socket = Socket::open(&fixture.url).await;
     fixture.shutdown.cancel();
     fixture.server.stopped().await.unwrap();
-    client.on_disconnect().await;
+    assert_eq!(socket.next().await, None);
 }
 
 #[tokio::test]
