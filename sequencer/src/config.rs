@@ -2,6 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use lockstep_service::RpcLimits;
 use tokio::sync::oneshot;
 
 /// Flags of `lockstep sequencer`.
@@ -24,6 +25,9 @@ pub struct SequencerConfig {
     /// JSON-RPC of an L1 node.
     #[arg(long, env = "LOCKSTEP_L1_RPC", value_name = "URL")]
     pub l1_rpc: String,
+    /// Beacon API of L1; needed where the L1 node is not anvil.
+    #[arg(long, env = "LOCKSTEP_L1_BEACON", value_name = "URL")]
+    pub l1_beacon: Option<String>,
     /// JSON-RPC of the verifier whose derivation gives the safe and finalized heads; none: they stay at genesis.
     #[arg(long, env = "LOCKSTEP_VERIFIER_RPC", value_name = "URL")]
     pub verifier_rpc: Option<String>,
@@ -58,8 +62,11 @@ pub struct SequencerConfig {
     #[arg(long, env = "LOCKSTEP_STATE_CACHE_MIB", value_name = "MIB", default_value_t = 256)]
     pub state_cache_mib: usize,
     /// Blocks whose state `eth_call` and `eth_getProof` can read.
-    #[arg(long, env = "LOCKSTEP_STATE_HISTORY", value_name = "BLOCKS", default_value_t = 100_000)]
+    #[arg(long, env = "LOCKSTEP_STATE_HISTORY", value_name = "BLOCKS", default_value_t = 4_096)]
     pub state_history: u64,
+    /// What JSON-RPC clients may ask for.
+    #[command(flatten)]
+    pub rpc: RpcLimits,
     /// Never includes deposits, as a hostile sequencer would. For tests of forced inclusion only.
     #[arg(long, env = "LOCKSTEP_DANGEROUS_IGNORE_DEPOSITS", hide = true)]
     pub dangerous_ignore_deposits: bool,

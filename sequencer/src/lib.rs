@@ -2,28 +2,33 @@
 //!
 //! A transaction is admitted by rule, stored in Postgres, then acknowledged; the engine takes it in arrival
 //! order, executes it with `lockstep-stf`, and a block counts as sealed once one Postgres transaction holds it.
+//! L1 origins come from an [`L1Source`], the safe head from a verifier ([`DerivedChain`]): what L1 says wins.
+//!
+//! ```no_run
+//! # async fn example(config: lockstep_sequencer::SequencerConfig) -> eyre::Result<()> {
+//! use lockstep_sequencer::{SequencerHooks, run};
+//!
+//! let shutdown = lockstep_service::shutdown::on_signals()?;
+//! run(config, SequencerHooks::default(), shutdown).await
+//! # }
+//! ```
 
 mod admission;
+mod build;
+mod chain;
+mod clock;
 mod config;
+mod engine;
+mod l1;
+mod lease;
+mod origin;
 mod pool;
-mod rpc;
+pub mod rpc;
+mod run;
+mod safe;
 mod submit;
-mod rpc;
 
 pub use config::{BlockMode, DatabaseUrl, SequencerConfig, SequencerHooks};
-
-use tokio_util::sync::CancellationToken;
-
-/// Runs a sequencer until `shutdown`.
-///
-/// # Errors
-/// Whatever keeps it from starting or makes it unsafe to go on: Postgres out of reach, a lost lease, data of
-/// another chain.
-pub async fn run(
-    _config: SequencerConfig,
-    _hooks: SequencerHooks,
-    shutdown: CancellationToken,
-) -> eyre::Result<()> {
-    shutdown.cancelled().await;
-    Ok(())
-}
+pub use l1::L1Source;
+pub use run::run;
+pub use safe::{DerivedBlock, DerivedChain, DerivedHeads, VerifierError, VerifierRpc};

@@ -1,0 +1,293 @@
+//! The chain in both of its stores: Postgres, which decides what is sealed, and state, which follows it.
+//!
+//! State is never ahead of Postgres: a block is committed to it after Postgres has it, and a rewind takes it
+//! back there first. Whatever it lacks after a crash is executed again from Postgres.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy::primitives::{Address, B256, Bytes};
+use lockstep_index::{Index, IndexError, block, head, init_genesis, pool_tx, rewind, seal};
+use lockstep_primitives::{
+    BlockInputs, BlockNumber, Genesis, Header, L2BlockRef, RollupConfig, SealedBlock, SystemConfig,
+};
+use lockstep_state::{StateError, StateStore};
+use lockstep_stf::Rules;
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
+use tracing::{info, warn};
+
+use crate::{
+    admission::{HeadView, HeadViewError},
+    build::{BuildError, Built, inputs_of, replay, system_of},
+};
+
+/// How long Postgres may be away before the sequencer gives up; its lease has lapsed long before.
+const MAX_OUTAGE: Duration = Duration::from_secs(60);
+/// Pause between two tries.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The unsafe head.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) header: Header,
+    pub(crate) block_ref: L2BlockRef,
+    /// Configuration as of the head's L1 origin.
+    pub(crate) system: SystemConfig,
+}
+
+/// The only writer of a chain.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    index: Index,
+    state: StateStore,
+    rules: Rules,
+    rollup: Arc<RollupConfig>,
+    term: u64,
+    head: Head,
+}
+
+/// Why the chain cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChainError {
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("state store")]
+    State(#[from] StateError),
+    #[error("block {number} cannot be made")]
+    Build {
+        number: BlockNumber,
+        #[source]
+        source: BuildError,
+    },
+    #[error(
+        "block {number} executes to {executed}, but {known_from} says {known}: one of them is not this chain, or broken"
+    )]
+    Differs { number: BlockNumber, executed: B256, known: B256, known_from: &'static str },
+    #[error("Postgres has no block {0}, though its head is above")]
+    Missing(BlockNumber),
+    #[error("head cannot be read")]
+    HeadView(#[from] HeadViewError),
+    #[error("a worker thread panicked")]
+    Panicked,
+}
+
+/// What a rewind or an execution needs on a worker thread.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ChainError> {
+    spawn_blocking(work).await.map_err(|_| ChainError::Panicked)
+}
+
+impl Chain {
+    /// Opens the chain that Postgres holds, from genesis if it is empty, and brings the state up to its head.
+    ///
+    /// # Errors
+    /// [`IndexError::OtherGenesis`] or [`StateError::OtherGenesis`] if the data belongs to another chain.
+    pub(crate) async fn open(
+        index: Index,
+        state: StateStore,
+        rollup: Arc<RollupConfig>,
+        term: u64,
+    ) -> Result<Self, ChainError> {
+        let genesis = Genesis::new(&rollup);
+        let mut tx = index.begin().await?;
+        init_genesis(&mut tx, &genesis.header, rollup.genesis.l1).await?;
+        tx.commit().await.map_err(IndexError::from)?;
+        let store = state.clone();
+        let alloc = genesis.alloc.clone();
+        blocking(move || store.init_genesis(&alloc, genesis.hash)).await??;
+        let rules = Rules::new(rollup.chain.l2_chain_id);
+        let head = Head {
+            block_ref: genesis.block_ref(&rollup),
+            header: genesis.header,
+            system: rollup.chain.system,
+        };
+        let mut chain = Self { index, state, rules, rollup, term, head };
+        chain.retract_state().await?;
+        chain.catch_up().await?;
+        Ok(chain)
+    }
+
+    pub(crate) const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    pub(crate) const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) const fn state(&self) -> &StateStore {
+        &self.state
+    }
+
+    pub(crate) const fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// What submissions are judged against.
+    pub(crate) async fn head_view(&self) -> Result<HeadView, ChainError> {
+        let (state, rules, header) = (self.state.clone(), self.rules, self.head.header.clone());
+        Ok(blocking(move || HeadView::new(rules, header, state.latest()?)).await??)
+    }
+
+    /// The hash of our block `number`.
+    pub(crate) async fn hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        Ok(block::header(self.index.pool(), BlockNumber(number)).await?.map(|stored| stored.hash))
+    }
+
+    /// Stores a block that was built on the head, and makes it the head.
+    pub(crate) async fn seal(&mut self, built: Built) -> Result<Arc<SealedBlock>, ChainError> {
+        let Built { sealed, staged } = built;
+        self.store(&sealed).await?;
+        self.commit_state(Built { sealed, staged }).await
+    }
+
+    /// Executes a block that L1 defines on top of the head and makes it the head.
+    pub(crate) async fn adopt(
+        &mut self,
+        inputs: BlockInputs,
+        hash: B256,
+    ) -> Result<Arc<SealedBlock>, ChainError> {
+        let built = self.execute(inputs, Vec::new()).await?;
+        if built.sealed.hash != hash {
+            return Err(ChainError::Differs {
+                number: BlockNumber(built.sealed.header.number),
+                executed: built.sealed.hash,
+                known: hash,
+                known_from: "the verifier",
+            });
+        }
+        self.seal(built).await
+    }
+
+    /// Makes block `to` the head again. The users' transactions of the blocks above return to the pool's table
+    /// with it; the caller reloads the pool.
+    pub(crate) async fn rewind(&mut self, to: BlockNumber) -> Result<usize, ChainError> {
+        let target = self.stored_head(to).await?;
+        let store = self.state.clone();
+        blocking(move || store.rewind(to)).await??;
+        let mut tx = self.index.begin().await?;
+        let returned = rewind(&mut tx, to, self.term).await?;
+        let rows = blocking(move || pool_rows(&returned)).await?;
+        pool_tx::insert(&mut *tx, &rows).await?;
+        tx.commit().await.map_err(IndexError::from)?;
+        let from = std::mem::replace(&mut self.head, target).block_ref.number;
+        warn!(%from, %to, returned = rows.len(), "chain rewound");
+        Ok(rows.len())
+    }
+
+    /// One Postgres transaction: block, receipts, logs, head, and the check of our lease. Tries again while
+    /// Postgres is away; a commit whose answer got lost counts once it is seen.
+    async fn store(&self, sealed: &SealedBlock) -> Result<(), ChainError> {
+        let started = Instant::now();
+        loop {
+            let error = match self.try_store(sealed).await {
+                Ok(()) => return Ok(()),
+                Err(error @ IndexError::Database(_)) if started.elapsed() < MAX_OUTAGE => error,
+                Err(error) => return Err(error.into()),
+            };
+            warn!(%error, number = sealed.header.number, "block not stored yet");
+            sleep(RETRY).await;
+            let stored = head::get(self.index.pool()).await;
+            if stored.is_ok_and(|heads| heads.is_some_and(|heads| heads.unsafe_head.hash == sealed.hash)) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn try_store(&self, sealed: &SealedBlock) -> Result<(), IndexError> {
+        let mut tx = self.index.begin().await?;
+        seal(&mut tx, sealed, self.term).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn commit_state(&mut self, built: Built) -> Result<Arc<SealedBlock>, ChainError> {
+        let Built { sealed, staged } = built;
+        let (number, hash) = (sealed.block_ref().number, sealed.hash);
+        let system = system_of(&sealed).map_err(|source| ChainError::Build { number, source })?;
+        let store = self.state.clone();
+        blocking(move || store.commit(staged, number, hash)).await??;
+        self.head = Head { header: sealed.header.clone(), block_ref: sealed.block_ref(), system };
+        Ok(Arc::new(sealed))
+    }
+
+    async fn execute(&self, inputs: BlockInputs, senders: Vec<Address>) -> Result<Built, ChainError> {
+        let (state, rules, parent) = (self.state.clone(), self.rules, self.head.header.clone());
+        let number = inputs.number;
+        blocking(move || replay(&state, &rules, &parent, &inputs, &senders))
+            .await?
+            .map_err(|source| ChainError::Build { number, source })
+    }
+
+    /// Takes the state back to the newest block that Postgres holds too.
+    async fn retract_state(&mut self) -> Result<(), ChainError> {
+        let view = self.state.latest()?;
+        let mut number = view.number();
+        while view.block_hash(number)? != self.hash(number.0).await? {
+            let Some(below) = number.0.checked_sub(1) else { return Err(ChainError::Missing(number)) };
+            number = BlockNumber(below);
+        }
+        if number < view.number() {
+            warn!(from = %view.number(), to = %number, "state taken back to the chain in Postgres");
+            drop(view);
+            let store = self.state.clone();
+            blocking(move || store.rewind(number)).await??;
+        }
+        self.head = self.stored_head(number).await?;
+        Ok(())
+    }
+
+    /// Executes the blocks that the state lacks.
+    async fn catch_up(&mut self) -> Result<(), ChainError> {
+        let first = self.head.block_ref.number;
+        while let Some(stored) = block::next_after(self.index.pool(), self.head.block_ref.number).await? {
+            let number = stored.block_ref().number;
+            let inputs = inputs_of(&stored).map_err(|source| ChainError::Build { number, source })?;
+            let built = self.execute(inputs, stored.senders).await?;
+            if built.sealed.hash != stored.hash {
+                return Err(ChainError::Differs {
+                    number,
+                    executed: built.sealed.hash,
+                    known: stored.hash,
+                    known_from: "Postgres",
+                });
+            }
+            self.commit_state(built).await?;
+        }
+        let head = self.head.block_ref.number;
+        if head > first {
+            info!(%first, %head, "state caught up with Postgres");
+        }
+        Ok(())
+    }
+
+    async fn stored_head(&self, number: BlockNumber) -> Result<Head, ChainError> {
+        if number == BlockNumber(0) {
+            let stored = block::header(self.index.pool(), number).await?;
+            let stored = stored.ok_or(ChainError::Missing(number))?;
+            let block_ref = stored.block_ref();
+            return Ok(Head { header: stored.header, block_ref, system: self.rollup.chain.system });
+        }
+        let stored = block::by_number(self.index.pool(), number).await?;
+        let stored = stored.ok_or(ChainError::Missing(number))?;
+        let system = system_of(&stored).map_err(|source| ChainError::Build { number, source })?;
+        Ok(Head { block_ref: stored.block_ref(), header: stored.header, system })
+    }
+}
+
+/// Transactions of users as rows of the pool's table; their signatures were valid in the block.
+fn pool_rows(raws: &[Bytes]) -> Vec<pool_tx::PoolTx> {
+    use alloy::{
+        consensus::{Transaction, transaction::SignerRecoverable},
+        eips::Decodable2718,
+    };
+    let read = |raw: &Bytes| {
+        let tx = op_alloy_consensus::OpPooledTransaction::decode_2718_exact(raw).ok()?;
+        let sender = tx.recover_signer().ok()?;
+        Some(pool_tx::PoolTx { hash: *tx.hash(), sender, nonce: tx.nonce(), raw: raw.clone() })
+    };
+    raws.iter().filter_map(read).collect()
+}

@@ -1,0 +1,426 @@
+//! The loop that makes blocks, follows L1 and the verifier, and moves the heads.
+
+use std::{sync::Arc, time::Duration};
+
+use lockstep_index::{block, head};
+use lockstep_primitives::{BlockId, BlockNumber, L1BlockNumber, L2BlockRef, SealedBlock};
+use lockstep_service::Readiness;
+use tokio::{
+    sync::{broadcast, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    build,
+    chain::{Chain, ChainError, blocking},
+    clock,
+    config::BlockMode,
+    l1::{L1Source, L1View},
+    origin::Choice,
+    rpc::Heads,
+    safe::{DerivedChain, DerivedHeads, VerifierError},
+    submit::Pool,
+};
+
+/// A head that lags more than this many block times is reported as not ready.
+const LATE_BLOCK_TIMES: u32 = 10;
+/// Readiness names.
+pub(crate) const READY_L1: &str = "l1";
+pub(crate) const READY_DATABASE: &str = "database";
+pub(crate) const READY_HEAD: &str = "head";
+
+/// How blocks are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EngineOptions {
+    pub(crate) block_time: Duration,
+    pub(crate) mode: BlockMode,
+    pub(crate) max_drift: u64,
+    pub(crate) ignore_deposits: bool,
+}
+
+/// What the engine hears and tells.
+pub(crate) struct Wires {
+    pub(crate) l1: Arc<dyn L1Source>,
+    pub(crate) views: watch::Receiver<L1View>,
+    pub(crate) anchor: watch::Sender<BlockId>,
+    pub(crate) verifier: Option<Arc<dyn DerivedChain>>,
+    pub(crate) derived: watch::Receiver<Option<DerivedHeads>>,
+    pub(crate) heads: watch::Sender<Heads>,
+    pub(crate) new_blocks: broadcast::Sender<Arc<SealedBlock>>,
+    pub(crate) readiness: Readiness,
+}
+
+/// Why the engine stops. A person or a supervisor must act.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EngineError {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error("L1 no longer has block {0}, which genesis stands on: is this the right L1?")]
+    GenesisOrphaned(u64),
+    #[error("a task that feeds the engine ended")]
+    Disconnected,
+}
+
+impl From<lockstep_index::IndexError> for EngineError {
+    fn from(error: lockstep_index::IndexError) -> Self {
+        Self::Chain(error.into())
+    }
+}
+
+/// Makes blocks.
+pub(crate) struct Engine {
+    chain: Chain,
+    pool: Pool,
+    options: EngineOptions,
+    wires: Wires,
+    heads: Heads,
+    last_seal: Option<Instant>,
+    waiting: Option<String>,
+}
+
+impl Engine {
+    /// An engine on `chain`; tells the heads that Postgres holds.
+    pub(crate) async fn new(
+        chain: Chain,
+        pool: Pool,
+        options: EngineOptions,
+        wires: Wires,
+    ) -> Result<Self, EngineError> {
+        let mut engine =
+            Self { heads: Heads::default(), chain, pool, options, wires, last_seal: None, waiting: None };
+        engine.read_heads().await?;
+        engine.publish_heads();
+        Ok(engine)
+    }
+
+    /// Runs until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), EngineError> {
+        let mut due = self.first_due();
+        loop {
+            let sleeping = due;
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = sleep_until(sleeping.unwrap_or_else(Instant::now)), if sleeping.is_some() => {
+                    let made = self.produce(self.clock()).await?;
+                    due = self.next_due(sleeping, made.is_some());
+                }
+                () = self.pool.arrived(), if self.on_demand() => due = due.or(Some(Instant::now())),
+                changed = self.wires.views.changed() => {
+                    changed.map_err(|_| EngineError::Disconnected)?;
+                    self.see_l1().await?;
+                    if self.on_demand() && self.deposits_wait() {
+                        due = due.or(Some(Instant::now()));
+                    }
+                }
+                changed = self.wires.derived.changed(), if self.wires.verifier.is_some() => {
+                    changed.map_err(|_| EngineError::Disconnected)?;
+                    self.reconcile().await?;
+                }
+            }
+            self.report_lateness();
+        }
+        let state = self.chain.state().clone();
+        blocking(move || state.flush()).await?.map_err(ChainError::from)?;
+        Ok(())
+    }
+
+    /// Makes one block that should have timestamp `time`; `None` if it must wait.
+    pub(crate) async fn produce(&mut self, time: u64) -> Result<Option<Arc<SealedBlock>>, EngineError> {
+        let started = Instant::now();
+        let Some(time) = self.allowed_time(time) else { return Ok(None) };
+        let view = self.wires.views.borrow().clone();
+        let head = self.chain.head().clone();
+        if view.anchor != head.block_ref.l1_origin || view.reorged {
+            return Ok(None); // the follower has not caught up with the head, or a rewind is due
+        }
+        let choice = Choice {
+            parent: &head.block_ref,
+            system: head.system,
+            window: &view.window,
+            time,
+            max_drift: self.options.max_drift,
+            ignore_deposits: self.options.ignore_deposits,
+        };
+        let plan = match choice.plan() {
+            Ok(plan) => plan,
+            Err(wait) => {
+                self.wait_for(wait.to_string());
+                return Ok(None);
+            }
+        };
+        let (state, rules, ready) = (self.chain.state().clone(), self.chain.rules(), self.pool.ready());
+        let deadline = std::time::Instant::now() + self.options.block_time.max(Duration::from_secs(1));
+        let number = plan.inputs.number;
+        let (built, lessons) =
+            blocking(move || build::build(&state, &rules, &head.header, &plan.inputs, ready, deadline))
+                .await?
+                .map_err(|source| ChainError::Build { number, source })?;
+        let sealed = self.chain.seal(built).await?;
+        self.pool.drop_invalid(lessons.invalid).await;
+        self.pool.correct_nonces(lessons.nonces).await;
+        self.announce(&sealed).await?;
+        self.last_seal = Some(Instant::now());
+        self.note_sealed(&sealed, started.elapsed());
+        Ok(Some(sealed))
+    }
+
+    /// The timestamp that the next block gets: the clock, or a second after the parent if that is later. Blocks
+    /// never outrun the clock by more than one second for each second that passes.
+    fn allowed_time(&self, time: u64) -> Option<u64> {
+        let earliest = self.chain.head().block_ref.timestamp + 1;
+        let rested = self.last_seal.is_none_or(|last| last.elapsed() >= Duration::from_millis(900));
+        (earliest <= time || rested).then(|| time.max(earliest))
+    }
+
+    /// The head moved up by one block.
+    async fn announce(&mut self, sealed: &Arc<SealedBlock>) -> Result<(), EngineError> {
+        let view = self.chain.head_view().await?;
+        self.pool.on_sealed(view, sealed).await;
+        self.heads.unsafe_head = sealed.block_ref();
+        self.publish_heads();
+        // Nobody listening is fine.
+        let _ = self.wires.new_blocks.send(sealed.clone());
+        Ok(())
+    }
+
+    /// Reacts to what L1's follower found.
+    async fn see_l1(&mut self) -> Result<(), EngineError> {
+        let (anchor, reorged, reachable) = {
+            let view = self.wires.views.borrow_and_update();
+            (view.anchor, view.reorged, view.reachable)
+        };
+        if reachable {
+            self.wires.readiness.set_ready(READY_L1);
+        } else {
+            self.wires.readiness.set_waiting(READY_L1, "L1 does not answer");
+        }
+        if reorged && anchor == self.chain.head().block_ref.l1_origin {
+            self.leave_orphans().await?;
+        }
+        Ok(())
+    }
+
+    /// L1 dropped our head's origin: back to the last block that stands on a canonical one.
+    pub(crate) async fn leave_orphans(&mut self) -> Result<(), EngineError> {
+        let mut block_ref = self.chain.head().block_ref;
+        loop {
+            let origin = block_ref.l1_origin;
+            match self.wires.l1.id(L1BlockNumber(origin.number)).await {
+                Ok(Some(id)) if id == origin => break,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "L1 reorg not followed yet");
+                    return Ok(());
+                }
+            }
+            let first =
+                block::first_with_origin(self.chain.index().pool(), L1BlockNumber(origin.number)).await?;
+            let below = first.map(|first| first.block_ref().number.0).unwrap_or_default().checked_sub(1);
+            let Some(below) = below else { return Err(EngineError::GenesisOrphaned(origin.number)) };
+            let stored = block::header(self.chain.index().pool(), BlockNumber(below)).await?;
+            block_ref = stored.ok_or(ChainError::Missing(BlockNumber(below)))?.block_ref();
+        }
+        if block_ref.number < self.chain.head().block_ref.number {
+            info!(to = %block_ref.number, origin = block_ref.l1_origin.number, "L1 reorganised");
+            self.rewind(block_ref.number).await?;
+        }
+        Ok(())
+    }
+
+    async fn rewind(&mut self, to: BlockNumber) -> Result<(), EngineError> {
+        self.chain.rewind(to).await?;
+        metrics::counter!("lockstep_sequencer_rewinds_total").increment(1);
+        let view = self.chain.head_view().await?;
+        self.pool.reload(view).await?;
+        self.read_heads().await?;
+        self.publish_heads();
+        Ok(())
+    }
+
+    /// Brings our chain in line with what L1 says.
+    pub(crate) async fn reconcile(&mut self) -> Result<(), EngineError> {
+        let Some(found) = *self.wires.derived.borrow_and_update() else { return Ok(()) };
+        if self.chain.hash(found.safe.number).await? != Some(found.safe.hash) {
+            let Some(verifier) = self.wires.verifier.clone() else { return Ok(()) };
+            match self.adopt_derived(&*verifier, found.safe).await? {
+                Ok(()) => {}
+                Err(error) => {
+                    warn!(%error, "derived chain not adopted yet");
+                    return Ok(());
+                }
+            }
+        }
+        if found.safe.hash != self.heads.safe.hash {
+            self.move_head(head::Label::Safe, found.safe).await?;
+        }
+        if found.finalized.number > self.heads.finalized.number.0 {
+            self.move_head(head::Label::Finalized, found.finalized).await?;
+        }
+        self.publish_heads();
+        Ok(())
+    }
+
+    /// L1 wins: rewinds to the last block that both chains have, then executes the derived ones.
+    async fn adopt_derived(
+        &mut self,
+        verifier: &dyn DerivedChain,
+        safe: BlockId,
+    ) -> Result<Result<(), VerifierError>, EngineError> {
+        let ours = self.chain.head().block_ref.number.0;
+        let mut common = ours.min(safe.number);
+        let missing = |number| VerifierError(format!("it does not keep derived block {number}"));
+        while common > 0 {
+            let derived = match verifier.block(BlockNumber(common)).await {
+                Ok(Some(derived)) => derived,
+                Ok(None) => return Ok(Err(missing(common))),
+                Err(error) => return Ok(Err(error)),
+            };
+            if self.chain.hash(common).await? == Some(derived.hash) {
+                break;
+            }
+            common -= 1;
+        }
+        warn!(ours, derived = safe.number, common, "L1 defines another chain; adopting it");
+        if common < ours {
+            self.rewind(BlockNumber(common)).await?;
+        }
+        for number in common + 1..=safe.number {
+            let derived = match verifier.block(BlockNumber(number)).await {
+                Ok(Some(derived)) => derived,
+                Ok(None) => return Ok(Err(missing(number))),
+                Err(error) => return Ok(Err(error)),
+            };
+            let sealed = self.chain.adopt(derived.inputs, derived.hash).await?;
+            self.announce(&sealed).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn move_head(&mut self, label: head::Label, id: BlockId) -> Result<(), EngineError> {
+        let Some(stored) = block::header(self.chain.index().pool(), BlockNumber(id.number)).await? else {
+            return Ok(());
+        };
+        if stored.hash != id.hash {
+            error!(?label, number = id.number, ours = %stored.hash, derived = %id.hash, "derived head is not ours");
+            return Ok(());
+        }
+        head::set(self.chain.index().pool(), label, BlockNumber(id.number), id.hash).await?;
+        match label {
+            head::Label::Safe => self.heads.safe = stored.block_ref(),
+            head::Label::Finalized => self.heads.finalized = stored.block_ref(),
+            head::Label::Unsafe => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the heads from Postgres.
+    async fn read_heads(&mut self) -> Result<(), EngineError> {
+        let stored = head::get(self.chain.index().pool()).await?;
+        let stored = stored.ok_or(ChainError::Missing(BlockNumber(0)))?;
+        self.heads = Heads {
+            unsafe_head: self.chain.head().block_ref,
+            safe: self.block_ref(stored.safe).await?,
+            finalized: self.block_ref(stored.finalized).await?,
+        };
+        Ok(())
+    }
+
+    async fn block_ref(&self, id: BlockId) -> Result<L2BlockRef, EngineError> {
+        let number = BlockNumber(id.number);
+        let stored = block::header(self.chain.index().pool(), number).await?;
+        Ok(stored.ok_or(ChainError::Missing(number))?.block_ref())
+    }
+
+    fn publish_heads(&self) {
+        let heads = self.heads;
+        self.wires.heads.send_replace(heads);
+        let anchor = heads.unsafe_head.l1_origin;
+        self.wires.anchor.send_if_modified(|known| std::mem::replace(known, anchor) != anchor);
+        #[allow(clippy::cast_precision_loss)] // gauges
+        {
+            metrics::gauge!("lockstep_sequencer_head", "label" => "unsafe")
+                .set(heads.unsafe_head.number.0 as f64);
+            metrics::gauge!("lockstep_sequencer_head", "label" => "safe").set(heads.safe.number.0 as f64);
+            metrics::gauge!("lockstep_sequencer_head", "label" => "finalized")
+                .set(heads.finalized.number.0 as f64);
+            let gap = heads.unsafe_head.number.0.saturating_sub(heads.safe.number.0);
+            metrics::gauge!("lockstep_sequencer_unsafe_safe_gap_blocks").set(gap as f64);
+        }
+    }
+
+    fn note_sealed(&mut self, sealed: &SealedBlock, took: Duration) {
+        let (header, txs) = (&sealed.header, sealed.transactions.len());
+        info!(
+            number = header.number,
+            hash = %sealed.hash,
+            txs,
+            gas = header.gas_used,
+            origin = sealed.l1_origin.number,
+            took_ms = took.as_millis(),
+            "block sealed"
+        );
+        metrics::counter!("lockstep_sequencer_blocks_total").increment(1);
+        metrics::counter!("lockstep_sequencer_transactions_total").increment(txs as u64);
+        metrics::counter!("lockstep_sequencer_gas_total").increment(header.gas_used);
+        metrics::histogram!("lockstep_sequencer_seal_seconds").record(took.as_secs_f64());
+        self.waiting = None;
+        self.wires.readiness.set_ready(READY_HEAD);
+    }
+
+    /// Says once why no block is made.
+    fn wait_for(&mut self, reason: String) {
+        if self.waiting.is_none() {
+            warn!(reason, "no block can be made now");
+            self.waiting = Some(reason);
+        }
+    }
+
+    fn report_lateness(&self) {
+        let limit = self.options.block_time.max(Duration::from_secs(1)) * LATE_BLOCK_TIMES;
+        let late = self.last_seal.is_some_and(|last| last.elapsed() > limit);
+        if late && !self.on_demand() {
+            let reason = self.waiting.as_deref().unwrap_or("no block was sealed lately");
+            self.wires.readiness.set_waiting(READY_HEAD, reason);
+        }
+    }
+
+    fn on_demand(&self) -> bool {
+        self.options.mode == BlockMode::OnDemand
+    }
+
+    /// Seconds since the Unix epoch by our clock, or by L1's if that has jumped ahead.
+    fn clock(&self) -> u64 {
+        clock::now_secs() + self.wires.views.borrow().ahead_secs
+    }
+
+    fn deposits_wait(&self) -> bool {
+        let origin = self.chain.head().block_ref.l1_origin.number;
+        self.wires.views.borrow().window.has_deposits_above(origin)
+    }
+
+    /// In interval mode blocks are due on whole block times of the wall clock, so that timestamps step evenly.
+    fn first_due(&self) -> Option<Instant> {
+        if self.on_demand() {
+            return Some(Instant::now());
+        }
+        let step = self.options.block_time.as_nanos().max(1);
+        let into = clock::now().as_nanos() % step;
+        let left = u64::try_from(step - into).unwrap_or_default();
+        Some(Instant::now() + Duration::from_nanos(left))
+    }
+
+    fn next_due(&self, due: Option<Instant>, made: bool) -> Option<Instant> {
+        let now = Instant::now();
+        if self.on_demand() {
+            let more = self.pool.has_ready() || self.deposits_wait();
+            debug!(made, more, "on-demand block");
+            let pause = if made { Duration::ZERO } else { Duration::from_millis(100) };
+            return more.then(|| now + pause);
+        }
+        let next = due.unwrap_or(now) + self.options.block_time;
+        // After a stall the missed blocks are not made up for.
+        if next > now { Some(next) } else { self.first_due() }
+    }
+}

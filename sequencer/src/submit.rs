@@ -1,0 +1,339 @@
+//! The pool as a service: admission on blocking threads, rows before acknowledgements.
+//!
+//! A submission is judged against the head, waits in a queue, and is stored with whatever else waits there in
+//! one statement. Only then does it enter the pool, where blocks are made from, and only then is it
+//! acknowledged.
+
+use std::{collections::HashMap, sync::Arc};
+
+use alloy::primitives::{Address, B256, Bytes};
+use jsonrpsee::core::async_trait;
+use lockstep_index::{Index, IndexError, pool_tx};
+use lockstep_primitives::SealedBlock;
+use parking_lot::{Mutex, RwLock};
+use tokio::{
+    sync::{Notify, Semaphore, mpsc, oneshot},
+    task::spawn_blocking,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    admission::{HeadView, admit, readmit},
+    pool::{AccountView, PoolLimits, PoolTx, ReadyTxs, TxPool},
+    rpc::{PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
+};
+
+/// Submissions that may wait for the database.
+const MAX_WAITING: usize = 4_096;
+/// Submissions that one statement stores.
+const MAX_BATCH: usize = 512;
+/// Submissions whose senders are recovered at the same time.
+const MAX_RECOVERIES: usize = 64;
+
+/// The pool that RPC and engine share. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    index: Index,
+    pool: Mutex<TxPool>,
+    head: RwLock<Arc<HeadView>>,
+    recoveries: Semaphore,
+    arrived: Notify,
+}
+
+#[derive(Debug)]
+struct Request {
+    tx: Arc<PoolTx>,
+    account: AccountView,
+    done: oneshot::Sender<Result<B256, SubmitError>>,
+}
+
+/// Stores what is submitted; runs until its [`Pool`]s are gone or it is told to stop.
+#[derive(Debug)]
+pub(crate) struct PoolWriter {
+    shared: Arc<Shared>,
+    requests: mpsc::Receiver<Request>,
+}
+
+impl Pool {
+    pub(crate) fn new(index: Index, limits: PoolLimits, head: HeadView) -> (Self, PoolWriter) {
+        let (sender, requests) = mpsc::channel(MAX_WAITING);
+        let shared = Arc::new(Shared {
+            index,
+            pool: Mutex::new(TxPool::new(limits)),
+            head: RwLock::new(Arc::new(head)),
+            recoveries: Semaphore::new(MAX_RECOVERIES),
+            arrived: Notify::new(),
+        });
+        (Self { shared: shared.clone(), requests: sender }, PoolWriter { shared, requests })
+    }
+
+    /// Waits until a transaction entered since the last call returned.
+    pub(crate) async fn arrived(&self) {
+        self.shared.arrived.notified().await;
+    }
+
+    pub(crate) fn ready(&self) -> ReadyTxs {
+        self.shared.pool.lock().ready()
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        self.shared.pool.lock().has_ready()
+    }
+
+    /// Follows a sealed block: `head` becomes what submissions are judged against, and what the block used up
+    /// leaves the pool.
+    pub(crate) async fn on_sealed(&self, head: HeadView, block: &SealedBlock) {
+        let stale = self.shared.follow(head, block);
+        self.shared.forget(&stale).await;
+    }
+
+    /// Takes out transactions that can never be included, with the reason of each.
+    pub(crate) async fn drop_invalid(&self, invalid: Vec<(B256, String)>) {
+        let mut dropped = Vec::with_capacity(invalid.len());
+        for (hash, reason) in invalid {
+            if self.shared.pool.lock().remove(hash).is_some() {
+                warn!(%hash, reason, "transaction dropped");
+                metrics::counter!("lockstep_sequencer_pool_dropped_total").increment(1);
+                dropped.push(hash);
+            }
+        }
+        self.shared.forget(&dropped).await;
+    }
+
+    /// Corrects what the pool believes about account nonces.
+    pub(crate) async fn correct_nonces(&self, nonces: Vec<(Address, u64)>) {
+        let mut stale = Vec::new();
+        {
+            let mut pool = self.shared.pool.lock();
+            for (sender, nonce) in nonces {
+                stale.extend(pool.set_nonce(sender, nonce).into_iter().map(|tx| tx.hash));
+            }
+        }
+        self.shared.forget(&stale).await;
+    }
+
+    /// Fills the pool from its table, on start and after a rewind: `head` is the new head.
+    ///
+    /// # Errors
+    /// [`IndexError`] if the table cannot be read.
+    pub(crate) async fn reload(&self, head: HeadView) -> Result<(), IndexError> {
+        *self.shared.head.write() = Arc::new(head);
+        let rows = pool_tx::all(self.shared.index.pool()).await?;
+        let shared = self.shared.clone();
+        let refused = spawn_blocking(move || shared.refill(&rows)).await.unwrap_or_else(|error| {
+            error!(%error, "pool could not be reloaded");
+            Vec::new()
+        });
+        self.shared.forget(&refused).await;
+        let status = self.shared.pool.lock().status();
+        info!(pending = status.pending, queued = status.queued, dropped = refused.len(), "pool loaded");
+        self.shared.arrived.notify_one();
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn follow(&self, head: HeadView, block: &SealedBlock) -> Vec<B256> {
+        let head = Arc::new(head);
+        *self.head.write() = head.clone();
+        let mut stale = Vec::new();
+        let mut pool = self.pool.lock();
+        for (tx, sender) in block.transactions.iter().zip(&block.senders) {
+            pool.remove(tx.tx_hash());
+            // Deposits use nonces too; the state knows.
+            match head.account(*sender) {
+                Ok(account) => {
+                    stale.extend(pool.set_nonce(*sender, account.nonce).into_iter().map(|tx| tx.hash));
+                }
+                Err(error) => error!(%error, %sender, "account unreadable"),
+            }
+        }
+        stale
+    }
+
+    /// Replaces the pool's content by `rows`; gives the hashes of rows that do not belong there any more.
+    fn refill(&self, rows: &[pool_tx::PoolTx]) -> Vec<B256> {
+        let head = self.head.read().clone();
+        let known: HashMap<B256, Arc<PoolTx>> = {
+            let pool = self.pool.lock();
+            rows.iter().filter_map(|row| Some((row.hash, pool.get(&row.hash)?.clone()))).collect()
+        };
+        // Signatures are checked before the lock is taken.
+        let txs: Vec<_> = rows
+            .iter()
+            .map(|row| match known.get(&row.hash) {
+                Some(tx) => (row.hash, Ok(tx.clone())),
+                None => (row.hash, readmit(&row.raw, &head).map(Arc::new)),
+            })
+            .collect();
+        let mut pool = self.pool.lock();
+        pool.clear();
+        let mut refused = Vec::new();
+        for (hash, tx) in txs {
+            let inserted = tx.and_then(|tx| {
+                let account = head.account(tx.sender).map_err(|_| SubmitError::Internal)?;
+                pool.insert(tx, account)
+            });
+            match inserted {
+                Ok(gone) => refused.extend(gone.iter().map(|tx| tx.hash)),
+                Err(SubmitError::Internal) => error!(%hash, "account unreadable"),
+                Err(reason) => {
+                    debug!(%hash, %reason, "stored transaction dropped");
+                    refused.push(hash);
+                }
+            }
+        }
+        refused
+    }
+
+    /// Deletes rows. A row that stays behind by a fault is judged again with the next reload.
+    async fn forget(&self, hashes: &[B256]) {
+        if hashes.is_empty() {
+            return;
+        }
+        if let Err(error) = pool_tx::remove(self.index.pool(), hashes).await {
+            warn!(%error, "pool rows could not be deleted");
+        }
+    }
+}
+
+impl PoolWriter {
+    /// Stores submissions until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        loop {
+            let received = tokio::select! {
+                () = shutdown.cancelled() => return,
+                received = self.requests.recv_many(&mut batch, MAX_BATCH) => received,
+            };
+            if received == 0 {
+                return;
+            }
+            self.store(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn store(&self, batch: Vec<Request>) {
+        let accepted = self.precheck(batch);
+        if accepted.is_empty() {
+            return;
+        }
+        let rows: Vec<_> = accepted.iter().map(|request| row(&request.tx)).collect();
+        if let Err(error) = pool_tx::insert(self.shared.index.pool(), &rows).await {
+            error!(%error, "transactions could not be stored");
+            for request in accepted {
+                let _ = request.done.send(Err(SubmitError::Internal));
+            }
+            return;
+        }
+        let stale = self.enter(accepted);
+        self.shared.forget(&stale).await;
+        self.shared.arrived.notify_one();
+    }
+
+    /// Answers what the pool refuses; of two for one nonce only the first is stored, the second is asked to
+    /// outbid it.
+    fn precheck(&self, batch: Vec<Request>) -> Vec<Request> {
+        let pool = self.shared.pool.lock();
+        let mut places: HashMap<(Address, u64), B256> = HashMap::new();
+        let mut accepted = Vec::with_capacity(batch.len());
+        for request in batch {
+            let verdict = match places.get(&(request.tx.sender, request.tx.nonce)) {
+                Some(hash) if *hash == request.tx.hash => Err(SubmitError::AlreadyKnown),
+                Some(_) => Err(SubmitError::ReplacementUnderpriced),
+                None => pool.check(&request.tx, request.account),
+            };
+            match verdict {
+                Ok(()) => {
+                    places.insert((request.tx.sender, request.tx.nonce), request.tx.hash);
+                    accepted.push(request);
+                }
+                Err(error) => drop(request.done.send(Err(error))),
+            }
+        }
+        accepted
+    }
+
+    /// Lets stored transactions into the pool and acknowledges them; gives the rows that must go.
+    fn enter(&self, stored: Vec<Request>) -> Vec<B256> {
+        let mut stale = Vec::new();
+        let mut pool = self.shared.pool.lock();
+        for Request { tx, account, done } in stored {
+            let hash = tx.hash;
+            let answer = match pool.insert(tx, account) {
+                Ok(gone) => {
+                    stale.extend(gone.iter().map(|old| old.hash));
+                    Ok(hash)
+                }
+                // A reload read the row first.
+                Err(SubmitError::AlreadyKnown) => Ok(hash),
+                Err(error) => {
+                    stale.push(hash);
+                    Err(error)
+                }
+            };
+            let _ = done.send(answer);
+        }
+        let status = pool.status();
+        #[allow(clippy::cast_precision_loss)] // a gauge
+        {
+            metrics::gauge!("lockstep_sequencer_pool_pending").set(status.pending as f64);
+            metrics::gauge!("lockstep_sequencer_pool_queued").set(status.queued as f64);
+        }
+        stale
+    }
+}
+
+/// A transaction as the pool's table keeps it.
+pub(crate) fn row(tx: &PoolTx) -> pool_tx::PoolTx {
+    pool_tx::PoolTx { hash: tx.hash, sender: tx.sender, nonce: tx.nonce, raw: tx.raw.clone() }
+}
+
+fn pooled(tx: &Arc<PoolTx>) -> PooledTransaction {
+    PooledTransaction { transaction: tx.transaction.clone(), sender: tx.sender }
+}
+
+#[async_trait]
+impl PoolApi for Pool {
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        let stopping = || SubmitError::NotReady("stopping".to_owned());
+        let permit = self.shared.recoveries.acquire().await.map_err(|_| stopping())?;
+        let head = self.shared.head.read().clone();
+        let (tx, account) = spawn_blocking(move || admit(&raw, &head)).await.map_err(|error| {
+            error!(%error, "admission failed");
+            SubmitError::Internal
+        })??;
+        drop(permit);
+        let (done, answer) = oneshot::channel();
+        let request = Request { tx: Arc::new(tx), account, done };
+        self.requests.send(request).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    fn pending_nonce(&self, sender: Address) -> Option<u64> {
+        self.shared.pool.lock().pending_nonce(&sender)
+    }
+
+    fn by_hash(&self, hash: B256) -> Option<PooledTransaction> {
+        self.shared.pool.lock().get(&hash).map(pooled)
+    }
+
+    fn status(&self) -> PoolStatus {
+        self.shared.pool.lock().status()
+    }
+
+    fn content(&self) -> PoolContent {
+        let (pending, queued) = self.shared.pool.lock().content();
+        PoolContent {
+            pending: pending.iter().map(pooled).collect(),
+            queued: queued.iter().map(pooled).collect(),
+        }
+    }
+}
