@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use alloy_consensus::{Header, Transaction, transaction::Recovered};
+use alloy_consensus::{Header, Sealable, Sealed, transaction::Recovered};
 use alloy_eips::{Decodable2718, Typed2718};
 use alloy_evm::{Database, Evm, EvmFactory, block::BlockExecutor, precompiles::PrecompilesMap};
 use alloy_op_evm::{
@@ -11,7 +11,7 @@ use alloy_op_evm::{
 };
 use alloy_primitives::{Address, Bytes, TxKind};
 use lockstep_primitives::{BlockInputs, predeploys};
-use op_alloy_consensus::{DEPOSIT_TX_TYPE_ID, OpReceiptEnvelope, OpTxEnvelope};
+use op_alloy_consensus::{DEPOSIT_TX_TYPE_ID, OpReceiptEnvelope, OpTxEnvelope, TxDeposit};
 use revm::{
     Database as _,
     database::{State, states::bundle_state::BundleRetention},
@@ -47,8 +47,11 @@ impl<DB: Database> BlockBuilder<DB> {
         if !forced.first().is_some_and(is_attributes) {
             return Err(StfError::MissingAttributes);
         }
-        for (index, tx) in forced.into_iter().enumerate() {
-            builder.force(index, tx)?;
+        for (index, deposit) in forced.into_iter().enumerate() {
+            builder.force(deposit).map_err(|error| match error {
+                PushError::Rejected(reason) => StfError::Forced { index, reason },
+                PushError::Fatal(error) => error,
+            })?;
         }
         Ok(builder)
     }
@@ -81,6 +84,17 @@ impl<DB: Database> BlockBuilder<DB> {
             return Err(Rejected::Type(ty).into());
         }
         self.include(tx)
+    }
+
+    /// Runs a deposit, or the L1 attributes, and includes it also if it fails. [`Self::new`] has done this for
+    /// those in its inputs; it is for blocks that start with [`Self::from_draft`], before the first push.
+    ///
+    /// # Errors
+    /// [`PushError::Rejected`] with [`Rejected::Gas`] if the block has too little gas left for it, which leaves
+    /// the block unchanged; [`PushError::Fatal`] ends it.
+    pub fn force(&mut self, deposit: Sealed<TxDeposit>) -> Result<&OpReceiptEnvelope, PushError> {
+        let sender = deposit.from;
+        self.include(Recovered::new_unchecked(OpTxEnvelope::Deposit(deposit), sender))
     }
 
     /// Gas that transactions may still use.
@@ -139,18 +153,6 @@ impl<DB: Database> BlockBuilder<DB> {
         Ok(Executed { bundle, draft, transactions, senders, receipts: result.receipts, dropped: Vec::new() })
     }
 
-    fn force(&mut self, index: usize, tx: OpTxEnvelope) -> Result<(), StfError> {
-        let OpTxEnvelope::Deposit(deposit) = &tx else {
-            return Err(StfError::Forced { index, reason: Rejected::Type(tx.ty()) });
-        };
-        let sender = deposit.from;
-        match self.include(Recovered::new_unchecked(tx, sender)) {
-            Ok(_) => Ok(()),
-            Err(PushError::Rejected(reason)) => Err(StfError::Forced { index, reason }),
-            Err(PushError::Fatal(error)) => Err(error),
-        }
-    }
-
     fn include(&mut self, tx: Recovered<OpTxEnvelope>) -> Result<&OpReceiptEnvelope, PushError> {
         self.executor.execute_transaction(&tx)?;
         let (tx, sender) = tx.into_parts();
@@ -169,19 +171,18 @@ impl<DB: Database> fmt::Debug for BlockBuilder<DB> {
     }
 }
 
-fn leading_deposits(transactions: &[Bytes]) -> Result<Vec<OpTxEnvelope>, StfError> {
+fn leading_deposits(transactions: &[Bytes]) -> Result<Vec<Sealed<TxDeposit>>, StfError> {
     let forced = transactions.iter().take_while(|bytes| bytes.first() == Some(&DEPOSIT_TX_TYPE_ID));
     forced
         .enumerate()
         .map(|(index, bytes)| {
-            OpTxEnvelope::decode_2718_exact(bytes)
+            TxDeposit::decode_2718_exact(bytes)
+                .map(Sealable::seal_slow)
                 .map_err(|_| StfError::Forced { index, reason: Rejected::Undecodable })
         })
         .collect()
 }
 
-fn is_attributes(tx: &OpTxEnvelope) -> bool {
-    matches!(tx, OpTxEnvelope::Deposit(deposit)
-        if deposit.from == predeploys::L1_ATTRIBUTES_DEPOSITOR
-            && deposit.kind() == TxKind::Call(predeploys::L1_BLOCK))
+fn is_attributes(deposit: &Sealed<TxDeposit>) -> bool {
+    deposit.from == predeploys::L1_ATTRIBUTES_DEPOSITOR && deposit.to == TxKind::Call(predeploys::L1_BLOCK)
 }

@@ -6,5 +6,6 @@ mod fees;
 mod header;
 mod kit;
 mod limits;
+mod random;
 mod types;
 mod users;
