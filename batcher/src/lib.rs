@@ -4,6 +4,7 @@
 //! transaction. What it is about to do is in the journal (`l1_submission`, `l1_attempt`) before it is done, so a
 //! crash between any two lines loses nothing and posts nothing twice. It knows no EVM and no state.
 
+mod channel;
 mod config;
 
 pub use config::{BatcherConfig, BatcherHooks, DataAvailability, DatabaseUrl};

@@ -1,6 +1,6 @@
 //! Sends the transactions of one key, each exactly once, whatever crashes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use alloy::{
     consensus::{
@@ -169,6 +169,33 @@ impl TxManager {
         self.drive(vec![tx], journal, shutdown).await
     }
 
+    /// Sends `requests` in order under consecutive nonces without waiting in between, then waits for all of them.
+    /// Each needs its own gas limit if it depends on an earlier one, for the node cannot estimate it yet.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; earlier requests may be in a block already.
+    pub async fn send_all(
+        &self,
+        requests: Vec<TxRequest>,
+        journal: &impl Journal,
+        shutdown: &CancellationToken,
+    ) -> Result<Vec<Included>, L1Error> {
+        let mut prepared = Vec::with_capacity(requests.len());
+        for (nonce, request) in (self.nonce().await?..).zip(requests) {
+            let tx = self.prepare(request, nonce).await?;
+            self.store(journal, &tx).await?;
+            prepared.push(tx);
+        }
+        for tx in &prepared {
+            self.broadcast_last(std::slice::from_ref(tx)).await?;
+        }
+        let mut included = Vec::with_capacity(prepared.len());
+        for tx in prepared {
+            included.push(self.drive(vec![tx], journal, shutdown).await?);
+        }
+        Ok(included)
+    }
+
     /// Signs `request` with `nonce` and the fees of the moment. Nothing is sent.
     ///
     /// # Errors
@@ -260,7 +287,7 @@ impl TxManager {
                 }
                 TxStatus::Pending => {}
             }
-            self.pause(shutdown, self.options.tx_poll_interval).await?;
+            self.pause(shutdown).await?;
         }
     }
 
@@ -272,6 +299,17 @@ impl TxManager {
             self.broadcast_last(attempts).await?;
         }
         Ok(())
+    }
+
+    /// Waits until it is worth looking at L1 again.
+    ///
+    /// # Errors
+    /// [`L1Error::Shutdown`] when `shutdown` is cancelled.
+    pub async fn pause(&self, shutdown: &CancellationToken) -> Result<(), L1Error> {
+        tokio::select! {
+            () = shutdown.cancelled() => Err(L1Error::Shutdown),
+            () = sleep(self.options.tx_poll_interval) => Ok(()),
+        }
     }
 
     /// Looks once at where the attempts of one request stand.
@@ -435,13 +473,6 @@ impl TxManager {
 
     async fn store(&self, journal: &impl Journal, tx: &PreparedTx) -> Result<(), L1Error> {
         journal.prepared(tx).await.map_err(L1Error::Journal)
-    }
-
-    async fn pause(&self, shutdown: &CancellationToken, time: Duration) -> Result<(), L1Error> {
-        tokio::select! {
-            () = shutdown.cancelled() => Err(L1Error::Shutdown),
-            () = sleep(time) => Ok(()),
-        }
     }
 }
 
