@@ -124,3 +124,56 @@ pub fn attributes_deposit(system: &SystemConfig, origin: &L1BlockRef, sequence_n
         input: L1Attributes::new(system, origin, sequence_number).calldata(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ANCHOR, SYSTEM, l1_header};
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn the_selector_is_that_of_jovian() {
+        assert_eq!(keccak256("setL1BlockValuesJovian()")[..4], SELECTOR);
+    }
+
+    #[test]
+    fn calldata_has_every_value_at_its_offset_in_the_op_specification() {
+        let origin = l1_header(ANCHOR, 0);
+        let data = L1Attributes::new(&SYSTEM, &origin, 3).calldata();
+        assert_eq!(data.len(), 178);
+        let at =
+            |offset: usize, bytes: &[u8]| assert_eq!(data[offset..offset + bytes.len()], *bytes, "{offset}");
+        at(4, &SYSTEM.base_fee_scalar.to_be_bytes());
+        at(8, &SYSTEM.blob_base_fee_scalar.to_be_bytes());
+        at(12, &3u64.to_be_bytes());
+        at(20, &origin.timestamp.to_be_bytes());
+        at(28, &origin.number.0.to_be_bytes());
+        at(36, &U256::from(origin.base_fee).to_be_bytes::<32>());
+        at(68, &U256::from(origin.blob_base_fee).to_be_bytes::<32>());
+        at(100, origin.hash.as_slice());
+        at(132, &[0; 32]);
+        at(164, &SYSTEM.operator_fee_scalar.to_be_bytes());
+        at(168, &SYSTEM.operator_fee_constant.to_be_bytes());
+        at(176, &SYSTEM.da_footprint_gas_scalar.to_be_bytes());
+    }
+
+    #[test]
+    fn calldata_reads_back_and_nothing_else_does() {
+        let attributes = L1Attributes::new(&SYSTEM, &l1_header(ANCHOR, 0), 3);
+        let data = attributes.calldata();
+        assert_eq!(L1Attributes::from_calldata(&data), Some(attributes));
+        assert_eq!(L1Attributes::from_calldata(&data[..177]), None);
+        let mut other = data.to_vec();
+        other[0] ^= 1;
+        assert_eq!(L1Attributes::from_calldata(&other), None);
+    }
+
+    #[test]
+    fn each_block_has_an_attributes_transaction_of_its_own() {
+        let origin = l1_header(ANCHOR, 0);
+        let first = attributes_deposit(&SYSTEM, &origin, 0);
+        let second = attributes_deposit(&SYSTEM, &origin, 1);
+        assert_ne!(first.source_hash, second.source_hash);
+        assert_eq!((first.gas_limit, first.mint), (1_000_000, 0));
+    }
+}

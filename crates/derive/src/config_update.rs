@@ -152,3 +152,104 @@ fn operator_fee(data: &[u8]) -> Option<ConfigUpdate> {
 fn single_u64(data: &[u8]) -> Option<u64> {
     abi::word(data).filter(|(_, rest)| rest.is_empty()).map(|(value, _)| value)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::testing::SYSTEM;
+    use alloc::{vec, vec::Vec};
+    use alloy_primitives::{Address, Bytes, LogData, U256, keccak256};
+    use alloy_sol_types::SolValue;
+
+    fn log(kind: u8, data: Vec<u8>) -> Log {
+        let topics = vec![CONFIG_UPDATE_TOPIC, B256::ZERO, B256::with_last_byte(kind)];
+        Log {
+            address: Address::ZERO,
+            data: LogData::new_unchecked(topics, Bytes::from(data).abi_encode().into()),
+        }
+    }
+
+    fn word(value: U256) -> Vec<u8> {
+        value.to_be_bytes::<32>().to_vec()
+    }
+
+    fn scalars(version: u8) -> Vec<u8> {
+        let mut scalar = [0u8; 32];
+        scalar[0] = version;
+        scalar[24..28].copy_from_slice(&810_949u32.to_be_bytes());
+        scalar[28..].copy_from_slice(&1_368u32.to_be_bytes());
+        (U256::ZERO, B256::from(scalar)).abi_encode()
+    }
+
+    #[test]
+    fn the_topic_is_the_hash_of_the_event() {
+        assert_eq!(CONFIG_UPDATE_TOPIC, keccak256("ConfigUpdate(uint256,uint8,bytes)"));
+    }
+
+    #[test]
+    fn every_type_is_read_and_changes_its_own_fields() {
+        let pair = |high: u64, shift: usize, low: u64| word(U256::from(high) << shift | U256::from(low));
+        let cases = [
+            (1, scalars(1), ConfigUpdate::FeeScalars { base_fee: 1_368, blob_base_fee: 810_949 }),
+            (2, word(U256::from(30_000_000)), ConfigUpdate::GasLimit(30_000_000)),
+            (4, pair(50, 32, 10), ConfigUpdate::Eip1559 { denominator: 50, elasticity: 10 }),
+            (5, pair(11, 64, 12), ConfigUpdate::OperatorFee { scalar: 11, constant: 12 }),
+            (6, word(U256::from(13)), ConfigUpdate::MinBaseFee(13)),
+            (7, word(U256::from(14)), ConfigUpdate::DaFootprintGasScalar(14)),
+        ];
+        let mut system = SYSTEM;
+        for (kind, data, expected) in cases {
+            let update = parse_config_update(&log(kind, data)).unwrap();
+            assert_eq!(update, expected);
+            update.apply(&mut system);
+        }
+        let expected = SystemConfig {
+            gas_limit: 30_000_000,
+            base_fee_scalar: 1_368,
+            blob_base_fee_scalar: 810_949,
+            operator_fee_scalar: 11,
+            operator_fee_constant: 12,
+            da_footprint_gas_scalar: 14,
+            eip1559_denominator: 50,
+            eip1559_elasticity: 10,
+            min_base_fee: 13,
+        };
+        assert_eq!(system, expected);
+    }
+
+    #[test]
+    fn types_without_effect_are_ignored_whatever_they_hold() {
+        for kind in [0, 3, 8, 255] {
+            let update = parse_config_update(&log(kind, vec![1; 77])).unwrap();
+            assert_eq!(update, ConfigUpdate::Ignored(kind));
+            let mut system = SYSTEM;
+            update.apply(&mut system);
+            assert_eq!(system, SYSTEM);
+        }
+    }
+
+    #[test]
+    fn what_the_contract_never_emits_is_an_error() {
+        let too_large = word(U256::from(1) << 64);
+        let bad = [
+            (1, scalars(0)),
+            (1, word(U256::ZERO)),
+            (2, too_large.clone()),
+            (4, word(U256::from(10))),
+            (4, word(U256::from(10) << 32)),
+            (5, word(U256::from(1) << 96)),
+            (6, vec![]),
+            (7, word(U256::from(65_536))),
+        ];
+        for (kind, data) in bad {
+            assert_eq!(parse_config_update(&log(kind, data)), Err(ConfigUpdateError::Data(kind)));
+        }
+        let mut unknown = log(2, word(U256::ZERO));
+        unknown.data = LogData::new_unchecked(
+            vec![CONFIG_UPDATE_TOPIC, B256::with_last_byte(1), B256::ZERO],
+            Bytes::new(),
+        );
+        assert!(matches!(parse_config_update(&unknown), Err(ConfigUpdateError::Version(_))));
+    }
+}

@@ -96,3 +96,86 @@ fn address(topic: &B256) -> Result<Address, DepositError> {
     }
     Ok(Address::from_slice(low))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use alloc::{vec, vec::Vec};
+    use alloy_primitives::{LogData, address, keccak256};
+    use alloy_sol_types::SolValue;
+
+    const FROM: Address = address!("1111111111111111111111111111111111111111");
+    const TO: Address = address!("2222222222222222222222222222222222222222");
+
+    fn opaque(mint: U256, is_creation: u8) -> Vec<u8> {
+        let value = U256::from(7).to_be_bytes::<32>();
+        [&mint.to_be_bytes::<32>()[..], &value, &100_000u64.to_be_bytes(), &[is_creation], b"call"].concat()
+    }
+
+    fn log(opaque: Vec<u8>) -> Log {
+        let topics = vec![TRANSACTION_DEPOSITED_TOPIC, FROM.into_word(), TO.into_word(), B256::ZERO];
+        Log { address: TO, data: LogData::new_unchecked(topics, Bytes::from(opaque).abi_encode().into()) }
+    }
+
+    fn parse(log: &Log) -> Result<TxDeposit, DepositError> {
+        parse_deposit(log, B256::repeat_byte(3), 9)
+    }
+
+    #[test]
+    fn the_topic_is_the_hash_of_the_event() {
+        let signature = "TransactionDeposited(address,address,uint256,bytes)";
+        assert_eq!(TRANSACTION_DEPOSITED_TOPIC, keccak256(signature));
+    }
+
+    #[test]
+    fn a_call_is_read_field_by_field() {
+        let deposit = parse(&log(opaque(U256::from(5), 0))).unwrap();
+        let source_hash = UserDepositSource::new(B256::repeat_byte(3), 9).source_hash();
+        let expected = TxDeposit {
+            source_hash,
+            from: FROM,
+            to: TxKind::Call(TO),
+            mint: 5,
+            value: U256::from(7),
+            gas_limit: 100_000,
+            is_system_transaction: false,
+            input: Bytes::from_static(b"call"),
+        };
+        assert_eq!(deposit, expected);
+    }
+
+    #[test]
+    fn a_creation_has_no_receiver() {
+        assert_eq!(parse(&log(opaque(U256::ZERO, 1))).unwrap().to, TxKind::Create);
+    }
+
+    #[test]
+    fn deposits_without_data_are_whole() {
+        let mut short = opaque(U256::ZERO, 0);
+        short.truncate(73);
+        assert!(parse(&log(short.clone())).unwrap().input.is_empty());
+        short.truncate(72);
+        assert_eq!(parse(&log(short)), Err(DepositError::OpaqueData(72)));
+    }
+
+    #[test]
+    fn what_the_portal_never_emits_is_an_error() {
+        let good = log(opaque(U256::ZERO, 0));
+        let with_topic = |index: usize, topic: B256| {
+            let mut topics = good.topics().to_vec();
+            topics[index] = topic;
+            Log { address: TO, data: LogData::new_unchecked(topics, good.data.data.clone()) }
+        };
+        let strange = B256::repeat_byte(0xff);
+        assert_eq!(parse(&with_topic(0, strange)), Err(DepositError::Topics));
+        assert_eq!(parse(&with_topic(1, strange)), Err(DepositError::Address(strange)));
+        assert_eq!(parse(&with_topic(2, strange)), Err(DepositError::Address(strange)));
+        assert_eq!(parse(&with_topic(3, strange)), Err(DepositError::Version(strange)));
+        assert!(parse(&log(opaque(U256::from(1) << 128, 0))).is_err());
+        assert!(parse(&log(opaque(U256::ZERO, 2))).is_err());
+        let mut cut = good.clone();
+        cut.data.data = Bytes::copy_from_slice(&good.data.data[..100]);
+        assert_eq!(parse(&cut), Err(DepositError::Data));
+    }
+}

@@ -18,6 +18,8 @@ mod inputs;
 mod rules;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use attributes::{L1Attributes, attributes_deposit};
 pub use config_update::{CONFIG_UPDATE_TOPIC, ConfigUpdate, ConfigUpdateError, parse_config_update};

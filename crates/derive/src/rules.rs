@@ -133,24 +133,14 @@ impl Rules<'_> {
 
     /// The origin of the block that L1 forces now, if a deposit has waited too long.
     ///
-    /// Origins are taken one by one up to the delay, as long as their deposits fit together.
+    /// This is asked after every L1 block, so of the blocks that are due only the newest can hold deposits that
+    /// are not in L2 yet. It becomes the origin; the deposits of one L1 block always fit.
     pub(crate) fn forced(&self) -> Option<Origin> {
         let due = L1BlockNumber(self.included.0.checked_sub(self.config.chain.force_delay)?);
         let parent = self.parent_origin();
-        let waiting = self.window.between(parent, due);
-        if waiting.clone().all(|block| block.deposits.is_empty()) {
-            return None;
-        }
-        let (mut gas, mut system, mut forced) = (0u64, self.system, None);
-        for block in waiting {
-            gas = gas.saturating_add(block.deposit_gas());
-            block.config_updates.iter().for_each(|update| update.apply(&mut system));
-            if forced.is_some() && gas > available_gas(&system) {
-                break;
-            }
-            forced = Some(Origin { header: block.header, system });
-        }
-        forced
+        let waiting = self.window.between(parent, due).any(|block| !block.deposits.is_empty());
+        let header = self.window.get(due).filter(|_| waiting)?.header;
+        Some(Origin { header, system: self.window.updated(self.system, parent, due) })
     }
 
     const fn parent_origin(&self) -> L1BlockNumber {
