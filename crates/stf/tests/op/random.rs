@@ -1,11 +1,12 @@
-//! For any list of transactions: dropping leaves no trace, and building equals executing.
+//! For any list of transactions: dropping leaves no trace, and building equals executing. For any bytes and any
+//! deposit: a block comes out.
 
-use alloy::primitives::{Address, B256, Bytes};
-use lockstep_primitives::OpTxEnvelope;
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use lockstep_primitives::{OpTxEnvelope, TxDeposit};
 use lockstep_stf::{BlockBuilder, Executed};
 use proptest::prelude::*;
 
-use crate::kit::{RULES, block, call, db, encode, inputs, parent, put_code, recovered, user};
+use crate::kit::{RULES, block, call, db, deposit, encode, inputs, nonce, parent, put_code, recovered, user};
 
 /// `sstore(0, sload(0) + 1)`, and a revert if the call carries no value.
 const COUNTER: [u8; 15] =
@@ -75,5 +76,39 @@ proptest! {
         let built = builder.finish().unwrap();
         prop_assert_eq!(&built.bundle, &executed.bundle);
         prop_assert_eq!(hash(built), hash(executed));
+    }
+
+    #[test]
+    fn bytes_that_are_no_transactions_are_dropped(garbage in prop::collection::vec(any::<Vec<u8>>(), 0..8)) {
+        let count = garbage.len();
+        let garbage = garbage.into_iter().map(|mut bytes| {
+            bytes.insert(0, 2); // not a deposit's type, which would be forced
+            Bytes::from(bytes)
+        });
+        let executed = block(state(), garbage);
+        prop_assert_eq!(executed.dropped.len(), count);
+        prop_assert_eq!(executed.transactions.len(), 1);
+    }
+
+    #[test]
+    fn any_deposit_that_fits_is_included(
+        gas_limit in prop_oneof![0..30_000u64, 0..28_000_000u64],
+        mint in prop_oneof![0..10u128, any::<u128>()],
+        value in prop_oneof![(0..10u64).prop_map(U256::from), any::<[u8; 32]>().prop_map(U256::from_be_bytes)],
+        from in prop_oneof![Just(Address::ZERO), Just(contract()), Just(user(1).address())],
+        to in prop_oneof![Just(TxKind::Create), Just(TxKind::Call(contract())), Just(TxKind::Call(Address::ZERO))],
+        input in any::<Vec<u8>>(),
+        is_system_transaction in any::<bool>(),
+    ) {
+        let tx = TxDeposit {
+            from, to, gas_limit, mint, value, is_system_transaction,
+            input: input.into(),
+            ..TxDeposit::default()
+        };
+        let executed = block(state(), [encode(&deposit(tx))]);
+        prop_assert_eq!(executed.receipts.len(), 2);
+        prop_assert!(executed.draft.header.gas_used <= executed.draft.header.gas_limit);
+        let before = state().load_account(from).unwrap().info.nonce;
+        prop_assert_eq!(nonce(&executed, from), before + 1);
     }
 }
