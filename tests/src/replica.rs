@@ -69,6 +69,19 @@ impl Replica {
         waiting.await.map(drop).wrap_err_with(|| last_lines(&self.folder.path().join("verifier.log")))
     }
 
+    /// The safe head, once L1 has been processed up to and including block `l1`.
+    ///
+    /// # Errors
+    /// It takes too long; the message holds the end of its log.
+    pub async fn safe_head_after_l1(&self, l1: u64) -> eyre::Result<u64> {
+        let waiting = until("the verifier has processed L1", async || {
+            let status: Value = self.rpc.raw_request("optimism_syncStatus".into(), ()).await?;
+            let current = status["current_l1"]["number"].as_u64();
+            Ok(current.filter(|current| l1 <= *current).and(status["safe_l2"]["number"].as_u64()))
+        });
+        waiting.await.wrap_err_with(|| last_lines(&self.folder.path().join("verifier.log")))
+    }
+
     /// Hash of the block `number` as derived from L1.
     ///
     /// # Errors

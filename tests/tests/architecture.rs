@@ -11,7 +11,7 @@ const PURE: [&str; 5] =
 const ROLES: [&str; 3] = ["lockstep-sequencer", "lockstep-batcher", "lockstep-verifier"];
 
 /// What talks to the world, or to the other threads of a process.
-const EFFECTS: [&str; 12] = [
+const EFFECTS: [&str; 11] = [
     "axum",
     "crossbeam",
     "hyper",
@@ -23,7 +23,6 @@ const EFFECTS: [&str; 12] = [
     "sqlx",
     "sqlx-core",
     "tokio",
-    "tracing-subscriber",
 ];
 
 /// Normal dependencies, with everything that they bring, as cargo resolves them for this machine.

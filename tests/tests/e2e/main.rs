@@ -1,0 +1,10 @@
+//! The real binary, a real L1, a real Postgres. Each test has a chain of its own, and ends by rebuilding it
+//! from L1 alone.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bridge;
+mod dapps;
+mod forced;
+mod logger;
+mod restart;
+mod transactions;
