@@ -1,0 +1,376 @@
+//! The loop: settle what was posted, post what is closed, close what is due.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::{Address, Bytes},
+    providers::Provider,
+    sol_types::{SolCall, SolEvent},
+};
+use lockstep_codec::to_blobs;
+use lockstep_contracts::l1::Inbox;
+use lockstep_index::{
+    Index, batch,
+    batch::Batch,
+    submission::{self, Attempt, DaType, NewSubmission, Step, Submission},
+};
+use lockstep_l1::{Cause, Included, Journal, L1Error, PreparedTx, Severity, TxManager, TxRequest, TxStatus};
+use lockstep_primitives::BlockId;
+use lockstep_service::Readiness;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    BatcherConfig, DataAvailability,
+    channel::{Closed, Policy, close},
+    error::BatcherError,
+    pending::{Pending, is_in_chain},
+    price, telemetry,
+};
+
+/// Looks at posted submissions while another is on its way: each so many polls.
+const WATCH_POLLS: u32 = 4;
+/// Compression that is assumed before the first channel.
+const FIRST_RATIO: f64 = 0.6;
+
+/// Everything the loop works with.
+pub(crate) struct Batcher {
+    pub(crate) index: Index,
+    pub(crate) tx: TxManager,
+    pub(crate) inbox: Address,
+    pub(crate) readiness: Readiness,
+    policy: Policy,
+    data_availability: DataAvailability,
+    poll: Duration,
+    pending: Pending,
+    ratio: f64,
+    settled_at: Option<BlockId>,
+    last_batch: Option<Instant>,
+}
+
+/// Stores attempts under their submission.
+struct AttemptJournal<'a> {
+    index: &'a Index,
+    id: i64,
+}
+
+impl Journal for AttemptJournal<'_> {
+    async fn prepared(&self, tx: &PreparedTx) -> Result<(), Cause> {
+        let attempt = Attempt { nonce: tx.nonce, tx_hash: tx.hash, raw: tx.raw.clone() };
+        submission::prepare(self.index.pool(), self.id, &attempt).await?;
+        Ok(())
+    }
+}
+
+impl Batcher {
+    pub(crate) fn new(
+        index: Index,
+        tx: TxManager,
+        inbox: Address,
+        readiness: Readiness,
+        config: &BatcherConfig,
+    ) -> Self {
+        let policy = match config.data_availability {
+            DataAvailability::Calldata => Policy::calldata(config.max_channel_duration),
+            _ => Policy::blobs(config.max_channel_duration, config.target_blobs),
+        };
+        Self {
+            index,
+            tx,
+            inbox,
+            readiness,
+            policy,
+            data_availability: config.data_availability,
+            poll: config.poll,
+            pending: Pending::default(),
+            ratio: FIRST_RATIO,
+            settled_at: None,
+            last_batch: None,
+        }
+    }
+
+    /// Works until `shutdown`, or until something needs a person.
+    pub(crate) async fn run(mut self, shutdown: &CancellationToken) -> Result<(), BatcherError> {
+        loop {
+            let worked = match self.step(shutdown).await {
+                Ok(worked) => {
+                    self.readiness.set_ready("work");
+                    worked
+                }
+                Err(BatcherError::L1(L1Error::Shutdown)) => return Ok(()),
+                Err(error) if error.severity() == Severity::Halt => {
+                    error!(%error, "the batcher stops");
+                    return Err(error);
+                }
+                Err(error) => {
+                    warn!(%error, "the batcher tries again");
+                    self.readiness.set_waiting("work", error.to_string());
+                    metrics::counter!("batcher_errors_total").increment(1);
+                    false
+                }
+            };
+            self.measure().await;
+            let pause = if worked { Duration::ZERO } else { self.poll };
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One round; tells whether there was something to do.
+    async fn step(&mut self, shutdown: &CancellationToken) -> Result<bool, BatcherError> {
+        let open = self.settle().await?;
+        match open.iter().position(|submission| !is_posted(submission)) {
+            Some(next) => {
+                self.post(&open[next], &open[..next], shutdown).await?;
+                Ok(true)
+            }
+            None => self.close_if_due().await,
+        }
+    }
+
+    /// Brings the journal up to date with both chains, and gives the submissions that are still open, in order.
+    async fn settle(&mut self) -> Result<Vec<Submission>, BatcherError> {
+        let open = submission::open(self.index.pool()).await?;
+        for (position, submission) in open.iter().enumerate() {
+            if !self.in_chain(submission).await? {
+                warn!(id = submission.id, "the blocks of a channel were rewound");
+                self.abandon(&open[position..]).await?;
+                return Ok(submission::open(self.index.pool()).await?);
+            }
+        }
+        let head = self.head(BlockNumberOrTag::Latest).await?;
+        if self.settled_at == Some(head) || !open.iter().any(is_posted) {
+            return Ok(open);
+        }
+        let finalized = self.head(BlockNumberOrTag::Finalized).await?;
+        for submission in &open {
+            let Step::Posted { l1_block, .. } = submission.step else { continue };
+            if !self.is_canonical(l1_block).await? {
+                warn!(id = submission.id, l1_block = l1_block.number, "a posted channel was reorged out");
+                submission::reorged(self.index.pool(), submission.id).await?;
+            } else if l1_block.number <= finalized.number {
+                submission::finalized(self.index.pool(), submission.id).await?;
+                info!(id = submission.id, last_block = submission.channel.last_block.0, "channel is final");
+            }
+        }
+        self.settled_at = Some(head);
+        Ok(submission::open(self.index.pool()).await?)
+    }
+
+    /// Sees one submission into an L1 block. `before` stand in blocks; if one of them leaves, so must we return,
+    /// since its nonce is lower.
+    async fn post(
+        &mut self,
+        submission: &Submission,
+        before: &[Submission],
+        shutdown: &CancellationToken,
+    ) -> Result<(), BatcherError> {
+        let journal = AttemptJournal { index: &self.index, id: submission.id };
+        let attempts: Vec<PreparedTx> = submission::attempts(self.index.pool(), submission.id)
+            .await?
+            .into_iter()
+            .map(|attempt| PreparedTx { nonce: attempt.nonce, hash: attempt.tx_hash, raw: attempt.raw })
+            .collect();
+        let sending = async {
+            if attempts.is_empty() {
+                let request = self.request(&submission.channel)?;
+                self.tx.send(request, &journal, shutdown).await
+            } else {
+                self.tx.drive(attempts, &journal, shutdown).await
+            }
+        };
+        let sent = tokio::select! {
+            sent = sending => sent,
+            disturbed = self.disturbed(submission, before) => return disturbed,
+        };
+        match sent {
+            Ok(included) if included.success => self.posted(submission, &included).await,
+            Ok(included) => {
+                self.abandon_from(submission).await?;
+                Err(BatcherError::Refused { id: submission.id, hash: included.hash })
+            }
+            Err(error @ L1Error::NonceTaken { .. }) => {
+                warn!(id = submission.id, %error, "closing the channel again under another nonce");
+                self.abandon_from(submission).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns when the submission on its way has to be looked at again.
+    async fn disturbed(&self, current: &Submission, before: &[Submission]) -> Result<(), BatcherError> {
+        loop {
+            tokio::time::sleep(self.poll * WATCH_POLLS).await;
+            if !self.in_chain(current).await? {
+                return Ok(());
+            }
+            for earlier in before {
+                let Step::Posted { l1_block, .. } = earlier.step else { return Ok(()) };
+                if !self.is_canonical(l1_block).await? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn posted(&mut self, submission: &Submission, included: &Included) -> Result<(), BatcherError> {
+        let channel = &submission.channel;
+        let batch = self.announced(channel, included).await?;
+        let mut db = self.index.begin().await?;
+        submission::posted(&mut *db, submission.id, included.hash, included.block).await?;
+        if let Some(batch) = batch {
+            batch::insert(&mut *db, &batch).await?;
+        }
+        db.commit().await.map_err(lockstep_index::IndexError::from)?;
+        self.last_batch = Some(Instant::now());
+        telemetry::posted(channel, included);
+        info!(
+            id = submission.id,
+            first_block = channel.first_block.0,
+            last_block = channel.last_block.0,
+            size_bytes = channel.data.len(),
+            l1_block = included.block.number,
+            l1_tx = %included.hash,
+            gas_used = included.gas_used,
+            "channel posted"
+        );
+        Ok(())
+    }
+
+    /// The inbox's own announcement of the batch.
+    async fn announced(
+        &self,
+        channel: &NewSubmission,
+        included: &Included,
+    ) -> Result<Option<Batch>, BatcherError> {
+        let receipt = self.tx.provider().get_transaction_receipt(included.hash).await;
+        let receipt = receipt.map_err(|source| L1Error::Rpc { what: "eth_getTransactionReceipt", source })?;
+        let logs = receipt.as_ref().map_or(&[][..], |receipt| receipt.logs());
+        let event = logs
+            .iter()
+            .filter(|log| log.address() == self.inbox)
+            .find_map(|log| Inbox::BatchAppended::decode_log(&log.inner).ok());
+        Ok(event.map(|event| Batch {
+            index: event.index.saturating_to(),
+            batch_hash: event.batchHash,
+            l1_block: included.block,
+            l1_tx_hash: included.hash,
+            da_type: channel.da_type,
+            first_block: channel.first_block,
+            last_block: channel.last_block,
+        }))
+    }
+
+    fn request(&self, channel: &NewSubmission) -> Result<TxRequest, L1Error> {
+        let (input, blobs) = match channel.da_type {
+            DaType::Calldata => {
+                (Inbox::appendBatchCall { data: channel.data.clone() }.abi_encode(), Vec::new())
+            }
+            DaType::Blobs => {
+                let blobs = to_blobs(&channel.data).map_err(|error| L1Error::Kzg(error.to_string()))?;
+                (Inbox::appendBlobsCall {}.abi_encode(), blobs)
+            }
+        };
+        Ok(TxRequest { to: Some(self.inbox), input: input.into(), blobs, ..TxRequest::default() })
+    }
+
+    /// Closes a channel if its size or age asks for it.
+    async fn close_if_due(&mut self) -> Result<bool, BatcherError> {
+        self.pending.refresh(&self.index).await?;
+        if !self.is_due() {
+            return Ok(false);
+        }
+        let (blocks, policy, ratio) = (self.pending.blocks().to_vec(), self.policy, self.ratio);
+        let closed = tokio::task::spawn_blocking(move || close(&blocks, &policy, ratio)).await??;
+        let Some(closed) = closed else { return Ok(false) };
+        if !is_in_chain(&self.index, closed.last.0, closed.tip_hash).await? {
+            self.pending.clear();
+            return Ok(false);
+        }
+        self.seal(closed).await?;
+        self.pending.clear();
+        Ok(true)
+    }
+
+    fn is_due(&self) -> bool {
+        if self.pending.blocks().is_empty() {
+            return false;
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let expected_bytes = self.pending.size_bytes() as f64 * self.ratio;
+        self.pending.is_full()
+            || expected_bytes >= self.policy.target_bytes as f64
+            || self.pending.age(now) >= self.policy.max_age
+    }
+
+    async fn seal(&mut self, closed: Closed) -> Result<(), BatcherError> {
+        let da_type = price::choose(self.data_availability, &closed.data, &self.tx.market().await?);
+        self.ratio = closed.data.len() as f64 / closed.raw_bytes.max(1) as f64;
+        telemetry::closed(&closed, self.ratio);
+        info!(
+            first_block = closed.first.0,
+            last_block = closed.last.0,
+            txs = closed.txs,
+            size_bytes = closed.data.len(),
+            ?da_type,
+            "channel closed"
+        );
+        let channel = NewSubmission {
+            first_block: closed.first,
+            last_block: closed.last,
+            tip_hash: closed.tip_hash,
+            data: Bytes::from(closed.data),
+            da_type,
+        };
+        submission::insert(self.index.pool(), &channel).await?;
+        Ok(())
+    }
+
+    async fn abandon_from(&mut self, first: &Submission) -> Result<(), BatcherError> {
+        let open = submission::open(self.index.pool()).await?;
+        let later: Vec<Submission> = open.into_iter().filter(|other| other.id >= first.id).collect();
+        self.abandon(&later).await
+    }
+
+    async fn abandon(&mut self, submissions: &[Submission]) -> Result<(), BatcherError> {
+        let mut db = self.index.begin().await?;
+        for submission in submissions {
+            submission::abandon(&mut *db, submission.id).await?;
+        }
+        db.commit().await.map_err(lockstep_index::IndexError::from)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    async fn in_chain(&self, submission: &Submission) -> Result<bool, BatcherError> {
+        let channel = &submission.channel;
+        Ok(is_in_chain(&self.index, channel.last_block.0, channel.tip_hash).await?)
+    }
+
+    async fn head(&self, tag: BlockNumberOrTag) -> Result<BlockId, BatcherError> {
+        let block = self.tx.provider().get_block_by_number(tag).await;
+        let block = block.map_err(|source| L1Error::Rpc { what: "eth_getBlockByNumber", source })?;
+        Ok(block
+            .map(|block| BlockId { number: block.header.number, hash: block.header.hash })
+            .unwrap_or_default())
+    }
+
+    async fn is_canonical(&self, block: BlockId) -> Result<bool, BatcherError> {
+        Ok(self.head(block.number.into()).await? == block)
+    }
+
+    async fn measure(&self) {
+        let age = self.last_batch.map(|at| at.elapsed());
+        telemetry::backlog(self.pending.blocks().len(), self.pending.size_bytes(), age);
+        if let Ok(balance) = self.tx.balance().await {
+            telemetry::balance(balance);
+        }
+    }
+}
+
+const fn is_posted(submission: &Submission) -> bool {
+    matches!(submission.step, Step::Posted { .. })
+}
