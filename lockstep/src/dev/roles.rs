@@ -178,6 +178,7 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         database_url: backing.database_url.clone(),
         data_dir: dir.sequencer(),
         l1_rpc: backing.l1_rpc.clone(),
+        l1_beacon: None,
         verifier_rpc: Some(verifier_rpc),
         listen: local(args.l2_port),
         block_time: args.roles.block_time,
@@ -190,6 +191,7 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         pool_limit: 100_000,
         state_cache_mib: CACHE_MIB,
         state_history: HISTORY,
+        rpc: Default::default(),
         dangerous_ignore_deposits: args.roles.dangerous_ignore_deposits,
     }
 }
