@@ -29,7 +29,7 @@ fn address(n: u64) -> Address {
 fn store(directory: &tempfile::TempDir) -> StateStore {
     let account = || GenesisAccount { nonce: 1, balance: U256::from(1), ..GenesisAccount::default() };
     let alloc: GenesisAlloc = (0..ACCOUNTS).map(|n| (address(n), account())).collect();
-    let options = StateOptions { history_blocks: 8, ..StateOptions::default() };
+    let options = StateOptions { history_blocks: 64, ..StateOptions::default() };
     let store = StateStore::open(directory.path(), options).unwrap();
     let head = store.init_genesis(&alloc, B256::ZERO).unwrap();
     let leaf = |n| (address(n), TrieAccount { nonce: 1, balance: U256::from(1), ..TrieAccount::default() });
@@ -58,7 +58,7 @@ fn stage(bencher: Bencher<'_, '_>, updates: u64) {
         .bench_local_values(|bundle| store.stage(&bundle).unwrap());
 }
 
-#[divan::bench(name = "commit/updates", args = [1_000, 10_000], sample_count = 20)]
+#[divan::bench(name = "commit/updates", args = [1_000, 10_000], sample_count = 100)]
 fn commit(bencher: Bencher<'_, '_>, updates: u64) {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);

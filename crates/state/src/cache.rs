@@ -1,8 +1,8 @@
 //! Values in memory, with a bound on their size.
 //!
 //! A [`Recent`] map has two generations: lookups move entries to the young one, and when that is half full the
-//! old one is dropped. [`ValueCache`] holds the *newest* value of each key with the number of the block that wrote
-//! it, so a view of block `n` may use an entry that was written at or before `n`.
+//! old one is dropped. [`ValueCache`] holds the *newest* value of each key with the number of a block since which it
+//! is known not to have changed, so a view of that block or a later one may use it.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -70,8 +70,8 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     }
 }
 
-/// A value and the number of the block that wrote it; 0 for what was never written.
-pub(crate) type Written = (u64, Option<Bytes>);
+/// The number of a block and the value since then.
+type Since = (u64, Option<Bytes>);
 
 /// Which chain of commits a reader or the cache belongs to, and where it ends.
 ///
@@ -90,7 +90,7 @@ pub(crate) struct ValueCache {
 
 struct Shard {
     tip: Tip,
-    values: Recent<Key, Written>,
+    values: Recent<Key, Since>,
 }
 
 impl ValueCache {
@@ -105,15 +105,15 @@ impl ValueCache {
         if shard.tip.fork != at.fork {
             return None;
         }
-        let (written, value) = shard.values.get(key)?;
-        (written <= at.number).then_some(value)
+        let (since, value) = shard.values.get(key)?;
+        (since <= at.number).then_some(value)
     }
 
     /// Keeps what a view of the newest block has read. Does nothing if a commit came between.
-    pub(crate) fn fill(&self, key: Key, written: Written, read_at: Tip) {
+    pub(crate) fn fill(&self, key: Key, value: Option<Bytes>, read_at: Tip) {
         let mut shard = self.shard(&key).lock();
         if shard.tip == read_at {
-            shard.insert(key, written);
+            shard.insert(key, (read_at.number, value));
         }
     }
 
@@ -151,9 +151,9 @@ impl ValueCache {
 }
 
 impl Shard {
-    fn insert(&mut self, key: Key, written: Written) {
-        let bytes = ENTRY_BYTES + written.1.as_ref().map_or(0, |value| value.len());
-        self.values.insert(key, written, bytes);
+    fn insert(&mut self, key: Key, since: Since) {
+        let bytes = ENTRY_BYTES + since.1.as_ref().map_or(0, |value| value.len());
+        self.values.insert(key, since, bytes);
     }
 }
 
@@ -188,22 +188,24 @@ mod tests {
     #[test]
     fn older_views_do_not_see_newer_values() {
         let cache = ValueCache::new(1 << 20, tip(0, 5));
-        cache.fill(key(1), (3, Some(Bytes::from_static(b"three"))), tip(0, 5));
-        assert!(cache.get(&key(1), tip(0, 2)).is_none());
-        assert_eq!(cache.get(&key(1), tip(0, 4)).unwrap().unwrap(), b"three"[..]);
-        cache.advance(tip(0, 6), &[(key(1), None)]);
-        assert!(cache.get(&key(1), tip(0, 5)).is_none());
-        assert_eq!(cache.get(&key(1), tip(0, 6)), Some(None));
+        cache.fill(key(1), Some(Bytes::from_static(b"five")), tip(0, 5));
+        assert!(cache.get(&key(1), tip(0, 4)).is_none());
+        assert_eq!(cache.get(&key(1), tip(0, 5)).unwrap().unwrap(), b"five"[..]);
+        cache.advance(tip(0, 6), &[]);
+        assert_eq!(cache.get(&key(1), tip(0, 6)).unwrap().unwrap(), b"five"[..]);
+        cache.advance(tip(0, 7), &[(key(1), None)]);
+        assert!(cache.get(&key(1), tip(0, 6)).is_none());
+        assert_eq!(cache.get(&key(1), tip(0, 7)), Some(None));
     }
 
     #[test]
     fn values_read_before_a_commit_or_a_rewind_are_not_kept_after_it() {
         let cache = ValueCache::new(1 << 20, tip(0, 5));
         cache.advance(tip(0, 6), &[]);
-        cache.fill(key(1), (3, None), tip(0, 5));
+        cache.fill(key(1), None, tip(0, 5));
         assert!(cache.get(&key(1), tip(0, 6)).is_none());
         cache.reset(tip(1, 6));
-        cache.fill(key(1), (3, None), tip(0, 6));
+        cache.fill(key(1), None, tip(0, 6));
         assert!(cache.get(&key(1), tip(1, 6)).is_none());
     }
 }

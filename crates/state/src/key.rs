@@ -7,8 +7,7 @@
 //! 3 ++ keccak(address) [32] ++ length [1] ++ packed path    node of a storage trie
 //! ```
 //!
-//! `length` counts nibbles. No key is a prefix of another, so a key followed by a block number ([`Versioned`])
-//! sorts directly after the same key with a lower number.
+//! `length` counts nibbles.
 
 use std::{
     fmt,
@@ -20,7 +19,6 @@ use alloy_primitives::{B256, Bytes, hex};
 use alloy_trie::Nibbles;
 
 const MAX_KEY_BYTES: usize = 66;
-const VERSION_BYTES: usize = 8;
 
 /// The name of a value, whatever the block.
 #[derive(Clone, Copy)]
@@ -36,15 +34,6 @@ impl Key {
         let mut key = Self { bytes: [0; MAX_KEY_BYTES], length };
         key.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(key)
-    }
-
-    /// The key of this value as of block `number`.
-    pub(crate) fn at(&self, number: u64) -> Versioned {
-        let mut bytes = [0; MAX_KEY_BYTES + VERSION_BYTES];
-        let length = self.len() + VERSION_BYTES;
-        bytes[..self.len()].copy_from_slice(self);
-        bytes[self.len()..length].copy_from_slice(&number.to_be_bytes());
-        Versioned { bytes, length }
     }
 
     fn join(parts: &[&[u8]]) -> Self {
@@ -101,25 +90,6 @@ impl fmt::Debug for Key {
 /// A new value for a key; `None` deletes it.
 pub(crate) type Write = (Key, Option<Bytes>);
 
-/// A [`Key`] with the number of the block that wrote the value, big-endian.
-#[derive(Clone, Copy)]
-pub(crate) struct Versioned {
-    bytes: [u8; MAX_KEY_BYTES + VERSION_BYTES],
-    length: usize,
-}
-
-impl Versioned {
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
-
-/// Splits the bytes of a [`Versioned`] key. `None` if they are not one.
-pub(crate) fn split_version(bytes: &[u8]) -> Option<(Key, u64)> {
-    let (key, version) = bytes.split_last_chunk::<VERSION_BYTES>()?;
-    Some((Key::from_slice(key)?, u64::from_be_bytes(*version)))
-}
-
 /// One Merkle-Patricia trie and the values at its leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trie {
@@ -160,17 +130,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_one_key_are_not_interleaved_with_another_key() {
-        let short = Trie::Accounts.node(&Nibbles::from_nibbles([1]));
-        let long = Trie::Accounts.node(&Nibbles::from_nibbles([1, 0, 0]));
-        assert!(&long[..] > short.at(u64::MAX).as_slice() || long.at(u64::MAX).as_slice() < &short[..]);
-    }
-
-    #[test]
-    fn the_longest_key_fits_and_splits() {
+    fn the_longest_key_fits() {
         let key = Trie::Storage(B256::repeat_byte(7)).node(&Nibbles::unpack(B256::repeat_byte(9)));
         assert_eq!(key.len(), MAX_KEY_BYTES);
-        assert_eq!(split_version(key.at(258).as_slice()).unwrap(), (key, 258));
+        assert_eq!(Key::from_slice(&key), Some(key));
         assert!(Key::from_slice(&[0; MAX_KEY_BYTES + 1]).is_none());
     }
 }

@@ -19,6 +19,7 @@
 
 mod cache;
 mod error;
+mod history;
 mod key;
 mod proof;
 mod stage;

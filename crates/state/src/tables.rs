@@ -1,8 +1,7 @@
 //! The database's tables and what is read from them.
 //!
-//! Values are kept per block: what a key is at block `n` is what the last block up to `n` wrote, and an empty value
-//! means that it was deleted. A written version never changes, so any block in the history is read the same way as
-//! the head.
+//! Values are those of the head. For the blocks behind it there is what each block replaced: a value at block `n` is
+//! what the first block after `n` that wrote it found there, or else that of the head.
 
 use std::sync::Arc;
 
@@ -10,19 +9,15 @@ use alloy_primitives::{B256, Bytes};
 use lockstep_primitives::BlockNumber;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
-use crate::{
-    StateError, StateHead,
-    cache::{Tip, Written},
-    key::{Key, split_version},
-};
+use crate::{StateError, StateHead, cache::Tip, history, key::Key};
 
 /// Version of the stored format.
 pub(crate) const FORMAT: u64 = 1;
 
-/// `key ++ block number [u64 BE]` to value, empty if deleted.
+/// Key to value at the head.
 pub(crate) const VALUES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("values");
-/// Block number to the keys it wrote, each after its length in one byte.
-pub(crate) const WRITTEN: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("written");
+/// What blocks replaced, see [`crate::history`].
+pub(crate) const HISTORY: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("history");
 /// Block number to `hash [32] ++ state root [32]`.
 pub(crate) const BLOCKS: TableDefinition<'_, u64, [u8; 64]> = TableDefinition::new("blocks");
 /// Code hash to code.
@@ -46,6 +41,7 @@ pub(crate) struct Snapshot {
     pub(crate) genesis_hash: B256,
     pub(crate) fork: u64,
     values: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    history: ReadOnlyTable<&'static [u8], &'static [u8]>,
     blocks: ReadOnlyTable<u64, [u8; 64]>,
     codes: ReadOnlyTable<[u8; 32], &'static [u8]>,
 }
@@ -67,6 +63,7 @@ impl Snapshot {
             genesis_hash: genesis.ok_or_else(|| no_block(0))?,
             fork,
             values: transaction.open_table(VALUES)?,
+            history: transaction.open_table(HISTORY)?,
             blocks,
             codes: transaction.open_table(CODES)?,
         })))
@@ -76,28 +73,27 @@ impl Snapshot {
         Tip { fork: self.fork, number: self.head.number.0 }
     }
 
-    /// The value of `key` after block `number`.
-    pub(crate) fn value(&self, key: &Key, number: u64) -> Result<Written, StateError> {
-        let (low, high) = (key.at(0), key.at(number));
-        let mut versions = self.values.range(low.as_slice()..=high.as_slice())?;
-        let Some((version, value)) = versions.next_back().transpose()? else { return Ok((0, None)) };
-        let (_, written) = split_version(version.value()).ok_or_else(|| bad_key(version.value()))?;
-        Ok((written, some_bytes(value.value())))
+    /// The value of `key` after block `number`, which is in the history or the head.
+    ///
+    /// Takes one look per block between the two.
+    pub(crate) fn value(&self, key: &Key, number: u64) -> Result<Option<Bytes>, StateError> {
+        for block in number + 1..=self.head.number.0 {
+            if let Some(replaced) = history::replaced(&self.history, block, key)? {
+                return Ok(replaced);
+            }
+        }
+        Ok(self.values.get(&**key)?.map(|value| Bytes::copy_from_slice(value.value())))
     }
 
-    /// Keys that start with `prefix` and have a value at the head.
+    /// Keys at the head that start with `prefix`.
     pub(crate) fn keys_below(&self, prefix: &Key) -> Result<Vec<Key>, StateError> {
-        let mut keys: Vec<Key> = Vec::new();
-        for version in self.values.range::<&[u8]>(&**prefix..)? {
-            let (version, value) = version?;
-            if !version.value().starts_with(prefix) {
+        let mut keys = Vec::new();
+        for entry in self.values.range::<&[u8]>(&**prefix..)? {
+            let (key, _) = entry?;
+            if !key.value().starts_with(prefix) {
                 break;
             }
-            let (key, _) = split_version(version.value()).ok_or_else(|| bad_key(version.value()))?;
-            keys.pop_if(|last| *last == key);
-            if !value.value().is_empty() {
-                keys.push(key);
-            }
+            keys.push(Key::from_slice(key.value()).ok_or_else(|| bad_key(key.value()))?);
         }
         Ok(keys)
     }
@@ -126,50 +122,19 @@ fn block(blocks: &ReadOnlyTable<u64, [u8; 64]>, number: u64) -> Result<Option<(B
     Ok(found.map(|bytes| (B256::from_slice(&bytes[..32]), B256::from_slice(&bytes[32..]))))
 }
 
-/// The stored form of a value.
-pub(crate) fn stored(value: Option<&Bytes>) -> &[u8] {
-    value.map_or(&[], |value| value)
-}
-
-fn some_bytes(stored: &[u8]) -> Option<Bytes> {
-    (!stored.is_empty()).then(|| Bytes::copy_from_slice(stored))
-}
-
 fn no_block(number: u64) -> StateError {
     StateError::Corrupted(format!("block {number} is missing"))
 }
 
-fn bad_key(key: &[u8]) -> StateError {
+pub(crate) fn bad_key(key: &[u8]) -> StateError {
     StateError::Corrupted(format!("bad key {}", alloy_primitives::hex::encode(key)))
-}
-
-/// The keys that a block wrote, in the form of [`WRITTEN`].
-pub(crate) fn encode_written<'a>(keys: impl Iterator<Item = &'a Key>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for key in keys {
-        out.push(u8::try_from(key.len()).expect("keys have at most 66 bytes"));
-        out.extend_from_slice(key);
-    }
-    out
-}
-
-/// Reads what [`encode_written`] wrote.
-pub(crate) fn decode_written(mut bytes: &[u8]) -> Result<Vec<Key>, StateError> {
-    let mut keys = Vec::new();
-    while let Some((length, rest)) = bytes.split_first() {
-        let split = rest.split_at_checked(usize::from(*length));
-        let (key, rest) = split.ok_or_else(|| bad_key(rest))?;
-        keys.push(Key::from_slice(key).ok_or_else(|| bad_key(key))?);
-        bytes = rest;
-    }
-    Ok(keys)
 }
 
 /// Makes the tables of a new file.
 pub(crate) fn create_tables(database: &Database) -> Result<(), StateError> {
     let transaction = database.begin_write()?;
     transaction.open_table(VALUES)?;
-    transaction.open_table(WRITTEN)?;
+    transaction.open_table(HISTORY)?;
     transaction.open_table(BLOCKS)?;
     transaction.open_table(CODES)?;
     transaction.open_table(GENESIS)?;

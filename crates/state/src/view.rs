@@ -131,11 +131,11 @@ impl StateView {
         if let Some(value) = self.shared.values.get(key, at) {
             return Ok(value);
         }
-        let written = self.snapshot.value(key, self.number.0)?;
+        let value = self.snapshot.value(key, self.number.0)?;
         if at == self.snapshot.tip() {
-            self.shared.values.fill(*key, written.clone(), at);
+            self.shared.values.fill(*key, value.clone(), at);
         }
-        Ok(written.1)
+        Ok(value)
     }
 
     fn bytecode(&self, hash: B256) -> Result<Bytecode, StateError> {
