@@ -103,6 +103,19 @@ pub async fn by_block_index(
     row.map(StoredTransaction::try_from).transpose()
 }
 
+/// Hashes of the transactions of block `number`, in order; empty for an unknown block.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn hashes_of_block(db: impl PgExecutor<'_>, number: BlockNumber) -> Result<Vec<B256>, IndexError> {
+    let rows: Vec<Vec<u8>> =
+        sqlx::query_scalar("select hash from l2_tx where block_number = $1 order by tx_index")
+            .bind(to_bigint(number.0)?)
+            .fetch_all(db)
+            .await?;
+    rows.iter().map(|hash| to_hash(hash, "l2_tx.hash")).collect()
+}
+
 /// Which of `hashes` are in blocks already.
 ///
 /// # Errors

@@ -1,9 +1,106 @@
 //! Ethereum JSON-RPC over the index, the state store and the pool.
 //!
-//! Handlers parse, ask and answer. What they may use stands in [`RpcContext`].
+//! Handlers parse, ask and answer. What they may use stands in [`RpcContext`]; [`module`] puts them together.
 
+mod account;
+mod api;
+mod args;
+mod call;
+mod chain;
 mod context;
+mod error;
+mod estimate;
+mod fees;
+mod filters;
+mod logs;
+mod node;
+mod optimism;
+mod pubsub;
+mod submit;
+mod view;
 
 pub use context::{
     Heads, PoolApi, PoolContent, PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
 };
+
+use jsonrpsee::RpcModule;
+use jsonrpsee::core::RegisterMethodError;
+
+use api::Api;
+use args::Args;
+
+macro_rules! methods {
+    ($module:ident { $($name:literal => $handler:path,)* }) => {$(
+        $module.register_async_method($name, |params, api, _| async move {
+            $handler(&api, Args::new(&params)?).await
+        })?;
+    )*};
+}
+
+/// All methods and subscriptions of the sequencer.
+///
+/// # Errors
+/// Two methods have the same name.
+pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError> {
+    let mut module = RpcModule::new(Api::new(context));
+    methods!(module {
+        "eth_chainId" => node::chain_id,
+        "eth_syncing" => node::syncing,
+        "eth_accounts" => node::accounts,
+        "net_version" => node::net_version,
+        "net_listening" => node::listening,
+        "net_peerCount" => node::peer_count,
+        "web3_clientVersion" => node::client_version,
+        "web3_sha3" => node::sha3,
+        "txpool_status" => node::pool_status,
+        "txpool_content" => node::pool_content,
+
+        "eth_blockNumber" => chain::block_number,
+        "eth_getBlockByNumber" => chain::block_by_number,
+        "eth_getBlockByHash" => chain::block_by_hash,
+        "eth_getBlockTransactionCountByNumber" => chain::transaction_count_by_number,
+        "eth_getBlockTransactionCountByHash" => chain::transaction_count_by_hash,
+        "eth_getUncleCountByBlockNumber" => chain::uncle_count,
+        "eth_getUncleCountByBlockHash" => chain::uncle_count,
+        "eth_getTransactionByHash" => chain::transaction_by_hash,
+        "eth_getTransactionByBlockNumberAndIndex" => chain::transaction_by_number_and_index,
+        "eth_getTransactionByBlockHashAndIndex" => chain::transaction_by_hash_and_index,
+        "eth_getRawTransactionByHash" => chain::raw_transaction_by_hash,
+        "eth_getTransactionReceipt" => chain::transaction_receipt,
+        "eth_getBlockReceipts" => chain::block_receipts,
+
+        "eth_getBalance" => account::balance,
+        "eth_getCode" => account::code,
+        "eth_getTransactionCount" => account::transaction_count,
+        "eth_getStorageAt" => account::storage_at,
+        "eth_getProof" => account::proof,
+
+        "eth_call" => call::call,
+        "eth_estimateGas" => estimate::estimate_gas,
+        "eth_gasPrice" => fees::gas_price,
+        "eth_maxPriorityFeePerGas" => fees::max_priority_fee,
+        "eth_feeHistory" => fees::fee_history,
+        "eth_blobBaseFee" => fees::blob_base_fee,
+
+        "eth_sendRawTransaction" => submit::send_raw,
+        "eth_sendRawTransactionSync" => submit::send_raw_sync,
+
+        "eth_getLogs" => logs::get_logs,
+        "eth_newFilter" => filters::new_filter,
+        "eth_newBlockFilter" => filters::new_block_filter,
+        "eth_getFilterChanges" => filters::filter_changes,
+        "eth_getFilterLogs" => filters::filter_logs,
+        "eth_uninstallFilter" => filters::uninstall_filter,
+
+        "optimism_outputAtBlock" => optimism::output_at_block,
+        "optimism_syncStatus" => optimism::sync_status,
+        "optimism_rollupConfig" => optimism::rollup_config,
+    });
+    module.register_subscription(
+        "eth_subscribe",
+        "eth_subscription",
+        "eth_unsubscribe",
+        |params, pending, api, _| pubsub::subscribe(params, pending, api),
+    )?;
+    Ok(module.remove_context())
+}

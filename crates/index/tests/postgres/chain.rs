@@ -220,7 +220,7 @@ async fn pool_keeps_arrival_order_and_forgets_what_a_block_holds() {
     assert_eq!(pool_tx::all(pool).await.unwrap(), [replacement.clone(), entry(0, SENDER)]);
 
     chain.seal(&block(&chain.genesis, vec![(transfer(0), vec![])])).await;
-    assert_eq!(pool_tx::all(pool).await.unwrap(), [replacement.clone()]);
+    assert_eq!(pool_tx::all(pool).await.unwrap(), std::slice::from_ref(&replacement));
     pool_tx::remove(pool, &[replacement.hash]).await.unwrap();
     assert!(pool_tx::all(pool).await.unwrap().is_empty());
 }
@@ -266,7 +266,7 @@ async fn deposits_and_withdrawals_get_rows_of_their_own() {
     let found = withdrawal::by_hash(pool, passed.withdrawalHash).await.unwrap().unwrap();
     assert_eq!((found.nonce, found.value, &found.data), (passed.nonce, U256::MAX, &passed.data));
     assert_eq!(found.tx_hash, transfer(0).tx_hash());
-    assert_eq!(withdrawal::by_sender(pool, user, 10).await.unwrap(), [found.clone()]);
+    assert_eq!(withdrawal::by_sender(pool, user, 10).await.unwrap(), std::slice::from_ref(&found));
     assert_eq!(withdrawal::by_block(pool, BlockNumber(1)).await.unwrap(), [found]);
     assert_ne!(attributes(1).tx_hash(), deposit_tx.tx_hash());
 }

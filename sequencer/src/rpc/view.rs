@@ -1,0 +1,277 @@
+//! Blocks, transactions, receipts and logs as JSON-RPC shows them. Pure.
+
+use alloy::consensus::{
+    BlockHeader, ReceiptWithBloom, Sealed, Transaction as _,
+    transaction::{Recovered, TransactionInfo},
+};
+use alloy::eips::Encodable2718;
+use alloy::primitives::{Address, B256, U256};
+use alloy::rpc::types::{Block, BlockTransactions, Header as RpcHeader, Log as RpcLog, TransactionReceipt};
+use lockstep_derive::L1Attributes;
+use lockstep_index::{
+    block::StoredHeader, log::StoredLog, receipt::StoredReceipt, transaction::StoredTransaction,
+};
+use lockstep_primitives::{Header, OpReceiptEnvelope, OpTxEnvelope, SealedBlock};
+use op_alloy_consensus::{
+    OpReceipt,
+    transaction::{OpDepositInfo, OpTransactionInfo},
+};
+use op_alloy_rpc_types::{L1BlockInfo, OpTransactionReceipt, Transaction};
+use op_revm::{OpSpecId, estimate_tx_compressed_size};
+
+/// OP's receipt version since Canyon, which deposits carry.
+const DEPOSIT_RECEIPT_VERSION: u64 = 1;
+
+pub(super) fn header(header: &Header, hash: B256, size_bytes: Option<u64>) -> RpcHeader {
+    let sealed = Sealed::new_unchecked(header.clone(), hash);
+    RpcHeader::from_consensus(sealed, None, size_bytes.map(U256::from))
+}
+
+pub(super) fn block(
+    stored: &StoredHeader,
+    transactions: BlockTransactions<Transaction>,
+) -> Block<Transaction> {
+    Block::new(header(&stored.header, stored.hash, Some(stored.size_bytes)), transactions)
+        .with_withdrawals(Some(Default::default()))
+}
+
+/// A transaction that waits in the pool.
+pub(super) fn pooled(transaction: &OpTxEnvelope, sender: Address) -> Transaction {
+    let recovered = Recovered::new_unchecked(transaction.clone(), sender);
+    Transaction::from_transaction(recovered, OpTransactionInfo::default())
+}
+
+pub(super) fn transaction(stored: StoredTransaction) -> Transaction {
+    let info = TransactionInfo {
+        hash: Some(stored.transaction.tx_hash()),
+        index: Some(stored.index.0.into()),
+        block_hash: Some(stored.block_hash),
+        block_number: Some(stored.block_number.0),
+        block_timestamp: Some(stored.block_timestamp),
+        base_fee: Some(stored.base_fee),
+    };
+    placed(stored.transaction, stored.sender, info, stored.deposit_nonce)
+}
+
+/// All transactions of a block.
+pub(super) fn transactions(sealed: &SealedBlock) -> Vec<Transaction> {
+    let parts = sealed.transactions.iter().zip(&sealed.senders).zip(&sealed.receipts);
+    let view = |(index, ((tx, sender), receipt)): (u64, ((&OpTxEnvelope, &Address), &OpReceiptEnvelope))| {
+        let info = TransactionInfo {
+            hash: Some(tx.tx_hash()),
+            index: Some(index),
+            block_hash: Some(sealed.hash),
+            block_number: Some(sealed.header.number),
+            block_timestamp: Some(sealed.header.timestamp),
+            base_fee: sealed.header.base_fee_per_gas,
+        };
+        placed(tx.clone(), *sender, info, receipt.deposit_nonce())
+    };
+    (0..).zip(parts).map(view).collect()
+}
+
+fn placed(
+    tx: OpTxEnvelope,
+    sender: Address,
+    inner: TransactionInfo,
+    deposit_nonce: Option<u64>,
+) -> Transaction {
+    let deposit_receipt_version = tx.is_deposit().then_some(DEPOSIT_RECEIPT_VERSION);
+    let deposit_meta = OpDepositInfo { deposit_nonce, deposit_receipt_version };
+    Transaction::from_transaction(
+        Recovered::new_unchecked(tx, sender),
+        OpTransactionInfo::new(inner, deposit_meta),
+    )
+}
+
+/// A receipt and all that its JSON needs.
+#[derive(Clone, Copy, Debug)]
+struct ReceiptParts<'a> {
+    receipt: &'a OpReceiptEnvelope,
+    transaction: &'a OpTxEnvelope,
+    sender: Address,
+    index: u64,
+    gas_used: u64,
+    first_log_index: u64,
+    created: Option<Address>,
+    block_hash: B256,
+    header: &'a Header,
+    attributes: Option<L1Attributes>,
+}
+
+pub(super) fn receipt(stored: &StoredReceipt) -> OpTransactionReceipt {
+    build_receipt(&ReceiptParts {
+        receipt: &stored.receipt,
+        transaction: &stored.transaction,
+        sender: stored.sender,
+        index: stored.index.0.into(),
+        gas_used: stored.gas_used,
+        first_log_index: stored.first_log_index,
+        created: stored.created,
+        block_hash: stored.block_hash,
+        header: &stored.header,
+        attributes: attributes(Some(&stored.attributes)),
+    })
+}
+
+/// All receipts of a block.
+pub(super) fn receipts(sealed: &SealedBlock) -> Vec<OpTransactionReceipt> {
+    let attributes = attributes(sealed.transactions.first());
+    let (mut cumulative, mut first_log_index) = (0, 0);
+    let parts = sealed.transactions.iter().zip(&sealed.senders).zip(&sealed.receipts);
+    (0..)
+        .zip(parts)
+        .map(|(index, ((transaction, sender), receipt))| {
+            let view = build_receipt(&ReceiptParts {
+                receipt,
+                transaction,
+                sender: *sender,
+                index,
+                gas_used: receipt.cumulative_gas_used().saturating_sub(cumulative),
+                first_log_index,
+                created: created(transaction, *sender, receipt),
+                block_hash: sealed.hash,
+                header: &sealed.header,
+                attributes,
+            });
+            cumulative = receipt.cumulative_gas_used();
+            first_log_index += receipt.logs().len() as u64;
+            view
+        })
+        .collect()
+}
+
+fn created(tx: &OpTxEnvelope, sender: Address, receipt: &OpReceiptEnvelope) -> Option<Address> {
+    (tx.is_create() && receipt.status())
+        .then(|| sender.create(receipt.deposit_nonce().unwrap_or_else(|| tx.nonce())))
+}
+
+fn attributes(first: Option<&OpTxEnvelope>) -> Option<L1Attributes> {
+    L1Attributes::from_calldata(&first?.as_deposit()?.input)
+}
+
+fn build_receipt(parts: &ReceiptParts<'_>) -> OpTransactionReceipt {
+    let tx = parts.transaction;
+    let logs = (parts.first_log_index..).zip(parts.receipt.logs()).map(|(log_index, log)| RpcLog {
+        inner: log.clone(),
+        block_hash: Some(parts.block_hash),
+        block_number: Some(parts.header.number),
+        block_timestamp: Some(parts.header.timestamp),
+        transaction_hash: Some(tx.tx_hash()),
+        transaction_index: Some(parts.index),
+        log_index: Some(log_index),
+        removed: false,
+    });
+    let logs_bloom = *parts.receipt.logs_bloom();
+    let receipt = with_logs(parts.receipt.clone().into(), logs.collect());
+    let fee = parts.attributes.filter(|_| !tx.is_deposit()).map(|attributes| DataFee::new(&attributes, tx));
+    OpTransactionReceipt {
+        inner: TransactionReceipt {
+            inner: ReceiptWithBloom { receipt, logs_bloom },
+            transaction_hash: tx.tx_hash(),
+            transaction_index: Some(parts.index),
+            block_hash: Some(parts.block_hash),
+            block_number: Some(parts.header.number),
+            gas_used: parts.gas_used,
+            effective_gas_price: if tx.is_deposit() {
+                0
+            } else {
+                tx.effective_gas_price(parts.header.base_fee_per_gas())
+            },
+            blob_gas_used: fee.as_ref().map(|fee| fee.da_footprint),
+            blob_gas_price: None,
+            from: parts.sender,
+            to: tx.to(),
+            contract_address: parts.created,
+        },
+        l1_block_info: fee.map(|fee| fee.info).unwrap_or_default(),
+        op_gas_refund: None,
+    }
+}
+
+/// What a transaction pays for its data on L1 (OP specification, "L1 cost", Fjord to Jovian).
+struct DataFee {
+    info: L1BlockInfo,
+    /// Gas that the transaction takes of the block's data-availability footprint.
+    da_footprint: u64,
+}
+
+impl DataFee {
+    fn new(l1: &L1Attributes, tx: &OpTxEnvelope) -> Self {
+        let raw = tx.encoded_2718();
+        let mut cost = op_revm::L1BlockInfo {
+            l1_base_fee: l1.base_fee,
+            l1_base_fee_scalar: U256::from(l1.base_fee_scalar),
+            l1_blob_base_fee: Some(l1.blob_base_fee),
+            l1_blob_base_fee_scalar: Some(U256::from(l1.blob_base_fee_scalar)),
+            ..op_revm::L1BlockInfo::default()
+        };
+        let has_operator_fee = l1.operator_fee_scalar != 0 || l1.operator_fee_constant != 0;
+        let info = L1BlockInfo {
+            l1_gas_price: Some(l1.base_fee.saturating_to()),
+            l1_gas_used: Some(cost.data_gas(&raw, OpSpecId::KARST).saturating_to()),
+            l1_fee: Some(cost.calculate_tx_l1_cost(&raw, OpSpecId::KARST).saturating_to()),
+            l1_fee_scalar: None,
+            l1_base_fee_scalar: Some(l1.base_fee_scalar.into()),
+            l1_blob_base_fee: Some(l1.blob_base_fee.saturating_to()),
+            l1_blob_base_fee_scalar: Some(l1.blob_base_fee_scalar.into()),
+            // OP nodes leave these two out while the chain charges no operator fee.
+            operator_fee_scalar: has_operator_fee.then(|| l1.operator_fee_scalar.into()),
+            operator_fee_constant: has_operator_fee.then(|| l1.operator_fee_constant.into()),
+            da_footprint_gas_scalar: Some(l1.da_footprint_gas_scalar),
+        };
+        let size_bytes = estimate_tx_compressed_size(&raw) / 1_000_000;
+        Self { info, da_footprint: size_bytes.saturating_mul(l1.da_footprint_gas_scalar.into()) }
+    }
+}
+
+fn with_logs(receipt: OpReceipt, logs: Vec<RpcLog>) -> OpReceipt<RpcLog> {
+    let convert = |receipt: alloy::consensus::Receipt| alloy::consensus::Receipt {
+        status: receipt.status,
+        cumulative_gas_used: receipt.cumulative_gas_used,
+        logs,
+    };
+    match receipt {
+        OpReceipt::Legacy(receipt) => OpReceipt::Legacy(convert(receipt)),
+        OpReceipt::Eip2930(receipt) => OpReceipt::Eip2930(convert(receipt)),
+        OpReceipt::Eip1559(receipt) => OpReceipt::Eip1559(convert(receipt)),
+        OpReceipt::Eip7702(receipt) => OpReceipt::Eip7702(convert(receipt)),
+        OpReceipt::PostExec(receipt) => OpReceipt::PostExec(convert(receipt)),
+        OpReceipt::Deposit(deposit) => OpReceipt::Deposit(op_alloy_consensus::OpDepositReceipt {
+            inner: convert(deposit.inner),
+            deposit_nonce: deposit.deposit_nonce,
+            deposit_receipt_version: deposit.deposit_receipt_version,
+        }),
+    }
+}
+
+pub(super) fn log(stored: StoredLog) -> RpcLog {
+    RpcLog {
+        inner: alloy::primitives::Log::new_unchecked(stored.address, stored.topics, stored.data),
+        block_hash: Some(stored.block_hash),
+        block_number: Some(stored.block_number.0),
+        block_timestamp: Some(stored.block_timestamp),
+        transaction_hash: Some(stored.tx_hash),
+        transaction_index: Some(stored.tx_index.0.into()),
+        log_index: Some(stored.log_index),
+        removed: false,
+    }
+}
+
+/// All logs of a block; `removed` ones were in a block that is no longer in the chain.
+pub(super) fn logs(sealed: &SealedBlock, removed: bool) -> impl Iterator<Item = RpcLog> + '_ {
+    let per_tx = (0..).zip(sealed.transactions.iter().zip(&sealed.receipts));
+    let all = per_tx.flat_map(|(tx_index, (tx, receipt))| {
+        receipt.logs().iter().map(move |log| (tx_index, tx.tx_hash(), log))
+    });
+    (0..).zip(all).map(move |(log_index, (tx_index, tx_hash, log))| RpcLog {
+        inner: log.clone(),
+        block_hash: Some(sealed.hash),
+        block_number: Some(sealed.header.number),
+        block_timestamp: Some(sealed.header.timestamp),
+        transaction_hash: Some(tx_hash),
+        transaction_index: Some(tx_index),
+        log_index: Some(log_index),
+        removed,
+    })
+}
