@@ -24,7 +24,10 @@ async function deploy({ abi, bytecode }, args = []) {
   return {
     address,
     read: (functionName, ...args) => l2.readContract({ abi, address, functionName, args }),
-    write: async (functionName, args, value) => mined(l2, await wallet.writeContract({ abi, address, functionName, args, value })),
+    // A pair writes its price sums only when the block is later than its last one, so an estimate at the head
+    // can be too low for the next block: the gas is given.
+    write: async (functionName, args, value) =>
+      mined(l2, await wallet.writeContract({ abi, address, functionName, args, value, gas: 5_000_000n })),
   }
 }
 

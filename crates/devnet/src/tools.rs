@@ -327,4 +327,15 @@ mod tests {
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         assert!(!is_native(&script));
     }
+    #[tokio::test]
+    async fn machine_without_postgres_fetches_one_that_runs() {
+        let folder =
+            tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+        let tools = Tools { cache: cache_dir(), ..nothing(folder.path()) };
+        let options = crate::PostgresOptions::new(folder.path().join("postgres"));
+        let postgres = crate::Postgres::start(&tools, options).await.unwrap();
+        postgres.create_database("fresh").await.unwrap();
+        let [found] = &tools.postgres().await.unwrap()[..] else { panic!("one Postgres is cached") };
+        assert!(found.bin.starts_with(fs::canonicalize(cache_dir().unwrap()).unwrap()), "{found:?}");
+    }
 }
