@@ -256,3 +256,7 @@ fn open_state(setup: &Setup) -> Result<StateStore, MachineError> {
     }
     Ok(state)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -44,13 +44,13 @@ fn one_empty_block() -> Channel {
     channel(vec![block(u64::MAX, u64::MAX, &[])])
 }
 
-/// The bytes of a channel around any body, compressed as one stored brotli stream.
+/// The bytes of a channel around any body, with its true length.
 fn with_body(body: &[u8]) -> Vec<u8> {
-    let mut stored = Vec::new();
-    let params = brotli::enc::BrotliEncoderParams { quality: 0, ..Default::default() };
-    brotli::BrotliCompress(&mut &body[..], &mut stored, &params).unwrap();
+    let mut compressed = Vec::new();
+    let params = brotli::enc::BrotliEncoderParams { quality: 5, ..Default::default() };
+    brotli::BrotliCompress(&mut &body[..], &mut compressed, &params).unwrap();
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
-    [&[0][..], &[0xaa; 32], &[0xbb; 32], &[0xcc; 32], &length, &stored].concat()
+    [&[0][..], &[0xaa; 32], &[0xbb; 32], &[0xcc; 32], &length, &compressed].concat()
 }
 
 /// `1000` as a varint, then the rest of a body.
