@@ -193,6 +193,7 @@ impl StateStore {
         }
         let durable = writer.blocks_since_durable + 1 >= DURABLE_EVERY_BLOCKS;
         let transaction = self.begin(if durable { Durability::Immediate } else { Durability::None })?;
+        write::check_head(&transaction, current.head.number)?;
         let head = StateHead { number, hash, state_root: staged.state_root() };
         write::block(&transaction, &head, &staged.changes)?;
         let first = BlockNumber(number.0.saturating_sub(writer.history_blocks));
@@ -216,6 +217,7 @@ impl StateStore {
             return Ok(());
         }
         let transaction = self.begin(Durability::Immediate)?;
+        write::check_head(&transaction, current.head.number)?;
         write::rewind(&transaction, current.head.number, to)?;
         transaction.commit()?;
         let next = Snapshot::read(&self.shared.database, current.fork + 1)?;

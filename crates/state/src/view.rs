@@ -22,7 +22,8 @@ const CODE_ENTRY_BYTES: usize = 256;
 
 /// The state after one block. Cheap to clone; later commits and rewinds do not change what it reads.
 ///
-/// Drop it when done: what it may still read stays on disk.
+/// Drop it when done: what it may still read stays on disk, and the store stays open. A value is read in one look at
+/// the head, and in one look per block between the view and the head further back.
 #[derive(Clone, Debug)]
 pub struct StateView {
     number: BlockNumber,

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use lockstep_primitives::BlockNumber;
-use redb::WriteTransaction;
+use redb::{ReadableTable, WriteTransaction};
 
 use crate::{
     StateError, StateHead, history,
@@ -53,6 +53,18 @@ pub(crate) fn block(
     transaction.open_table(BLOCKS)?.insert(number, block_bytes(&head.hash, &head.state_root))?;
     transaction.open_table(META)?.insert(META_HEAD, number)?;
     Ok(())
+}
+
+/// Refuses to go on if the head on disk is not the one in memory, which an earlier failed read can leave behind.
+pub(crate) fn check_head(transaction: &WriteTransaction, head: BlockNumber) -> Result<(), StateError> {
+    let meta = transaction.open_table(META)?;
+    let stored = meta.get(META_HEAD)?.map(|number| number.value());
+    if stored == Some(head.0) {
+        return Ok(());
+    }
+    Err(StateError::Corrupted(format!(
+        "the head on disk is {stored:?}, in memory {head}: open the store again"
+    )))
 }
 
 /// Forgets the blocks from `from`, the oldest so far, to just below `to`.

@@ -8,7 +8,9 @@ use std::{fs, path::Path, process::Command};
 
 use alloy_primitives::{B256, U256};
 use common::{Model, Op, address, bundle, hash};
-use lockstep_primitives::BlockNumber;
+use lockstep_primitives::{
+    BlockNumber, ChainConfig, Genesis, GenesisAnchor, GenesisBalance, L1Contracts, RollupConfig, SystemConfig,
+};
 use lockstep_state::{StateError, StateHead, StateOptions, StateStore};
 use revm::{DatabaseRef, database::BundleState};
 
@@ -48,6 +50,41 @@ fn a_new_store_has_no_head_until_genesis() {
     let head = store.init_genesis(&genesis().alloc(), hash(0, 0)).unwrap();
     let expected = StateHead { number: BlockNumber(0), hash: hash(0, 0), state_root: genesis().root() };
     assert_eq!((head, store.head().unwrap()), (expected, Some(expected)));
+}
+
+#[test]
+fn the_root_at_genesis_is_that_of_the_genesis_header() {
+    let funded = |n| GenesisBalance { address: address(n), balance: U256::from(n) << 60 };
+    let config = RollupConfig {
+        chain: ChainConfig {
+            name: "test".into(),
+            l1_chain_id: 1,
+            l2_chain_id: 2,
+            max_sequencer_drift: 1800,
+            force_delay: 30,
+            challenge_window: 12,
+            proposal_bond: U256::from(1),
+            max_deposit_gas: 20_000_000,
+            system: SystemConfig {
+                gas_limit: 60_000_000,
+                base_fee_scalar: 1368,
+                blob_base_fee_scalar: 810_949,
+                operator_fee_scalar: 0,
+                operator_fee_constant: 0,
+                da_footprint_gas_scalar: 400,
+                eip1559_denominator: 250,
+                eip1559_elasticity: 6,
+                min_base_fee: 100_000,
+            },
+            accounts: vec![funded(1), funded(2)],
+        },
+        contracts: L1Contracts::default(),
+        genesis: GenesisAnchor::default(),
+    };
+    let genesis = Genesis::new(&config);
+    let directory = tempfile::tempdir().unwrap();
+    let head = open(directory.path()).init_genesis(&genesis.alloc, genesis.hash).unwrap();
+    assert_eq!((head.state_root, head.hash), (genesis.header.state_root, genesis.hash));
 }
 
 #[test]
