@@ -15,7 +15,7 @@ use lockstep_index::{
     batch::Batch,
     submission::{self, Attempt, DaType, NewSubmission, Step, Submission},
 };
-use lockstep_l1::{Cause, Included, Journal, L1Error, PreparedTx, Severity, TxManager, TxRequest, TxStatus};
+use lockstep_l1::{Cause, Included, Journal, L1Error, PreparedTx, Severity, TxManager, TxRequest};
 use lockstep_primitives::BlockId;
 use lockstep_service::Readiness;
 use tokio_util::sync::CancellationToken;

@@ -54,7 +54,8 @@ pub async fn run(
     let index = Index::connect(config.database_url.expose()).await.wrap_err("cannot reach Postgres")?;
     let readiness = Readiness::new(["work"]);
     let options = HttpOptions::new(config.listen);
-    let server = http::serve(options, RpcModule::new(()), readiness.clone(), shutdown.clone()).await?;
+    let pages = shutdown.child_token();
+    let server = http::serve(options, RpcModule::new(()), readiness.clone(), pages.clone()).await?;
 
     let expected = rollup.chain.l1_chain_id;
     let tx = loop {
@@ -76,8 +77,9 @@ pub async fn run(
         // A caller that no longer listens does not need to know.
         let _ = on_ready.send(server.local_addr());
     }
+    readiness.set_ready("work");
     let worked = Batcher::new(index, tx, rollup.contracts.inbox, readiness, &config).run(&shutdown).await;
-    shutdown.cancel();
+    pages.cancel();
     server.stopped().await?;
     Ok(worked?)
 }

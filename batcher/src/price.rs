@@ -53,7 +53,7 @@ mod tests {
     fn cheap_blobs_win_for_all_but_a_few_bytes() {
         // EIP-7918: blobs cost at least a sixteenth of the base fee.
         let floor = market(16 * GWEI, GWEI);
-        assert_eq!(choose(DataAvailability::Auto, &[1; 400], &floor), DaType::Blobs);
+        assert_eq!(choose(DataAvailability::Auto, &[1; 800], &floor), DaType::Blobs);
         assert_eq!(choose(DataAvailability::Auto, &[1; 100], &floor), DaType::Calldata);
     }
 
