@@ -202,7 +202,7 @@ impl Driver {
     async fn take(&self, block: L1Block) -> Result<(), Fault> {
         let header = block.header;
         let status = self.status.get();
-        let durable = header.number >= status.head_l1.number || header.number.0 % DURABLE_EVERY == 0;
+        let durable = header.number >= status.head_l1.number || header.number.0.is_multiple_of(DURABLE_EVERY);
         let report = self.on_thread(move |machine| machine.process(block, durable)).await?;
         if let Some(report) = report {
             count(&report);

@@ -235,7 +235,7 @@ mod tests {
         let bad = [
             (1, scalars(0)),
             (1, word(U256::ZERO)),
-            (2, too_large.clone()),
+            (2, too_large),
             (4, word(U256::from(10))),
             (4, word(U256::from(10) << 32)),
             (5, word(U256::from(1) << 96)),
