@@ -40,7 +40,9 @@ contract AssertionsTest is Fixture {
     function test_start_notOwner_reverts() external {
         Assertions fresh = _fresh();
         vm.expectRevert(
-            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, ALICE, bytes32(0))
+            abi.encodeWithSelector(
+                IAccessControl.AccessControlUnauthorizedAccount.selector, ALICE, bytes32(0)
+            )
         );
         vm.prank(ALICE);
         fresh.start(ROOT);
@@ -309,7 +311,9 @@ contract AssertionsTest is Fixture {
 
     function test_upgrade_notOwner_reverts() external {
         vm.expectRevert(
-            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, ALICE, bytes32(0))
+            abi.encodeWithSelector(
+                IAccessControl.AccessControlUnauthorizedAccount.selector, ALICE, bytes32(0)
+            )
         );
         vm.prank(ALICE);
         assertions.upgradeToAndCall(address(portal), "");

@@ -328,9 +328,7 @@ contract BridgeTest is Fixture {
     }
 
     function test_upgrade_notOwner_reverts() external {
-        vm.expectRevert(
-            abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, ALICE)
-        );
+        vm.expectRevert(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, ALICE));
         vm.prank(ALICE);
         bridge.upgradeToAndCall(address(portal), "");
     }

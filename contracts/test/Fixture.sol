@@ -122,9 +122,7 @@ abstract contract Fixture {
     function _propose(bytes32 outputRoot, uint256 l2BlockNumber) internal returns (uint256 index) {
         vm.setBlockhash(block.number - 1, keccak256("l1"));
         vm.prank(PROPOSER);
-        return assertions.propose{value: BOND}(
-            outputRoot, l2BlockNumber, keccak256("l1"), block.number - 1
-        );
+        return assertions.propose{value: BOND}(outputRoot, l2BlockNumber, keccak256("l1"), block.number - 1);
     }
 
     /// @dev A message passer whose storage holds one withdrawal: its trie is one leaf, `[0x20 ++ path, 0x01]`.
@@ -146,7 +144,8 @@ abstract contract Fixture {
 
     /// @dev Claims an output with this withdrawal and proves it as ALICE.
     function _prove(Types.WithdrawalTransaction memory withdrawal) internal returns (uint256 index) {
-        (Types.OutputRootProof memory output, bytes[] memory proof) = _proof(Hashing.withdrawalHash(withdrawal));
+        (Types.OutputRootProof memory output, bytes[] memory proof) =
+            _proof(Hashing.withdrawalHash(withdrawal));
         index = _propose(Hashing.outputRoot(output));
         vm.prank(ALICE);
         portal.proveWithdrawalTransaction(withdrawal, index, output, proof);
@@ -209,7 +208,9 @@ abstract contract Fixture {
         }
         gasLimit = uint64(third >> 192);
         data = new bytes(opaque.length - 73);
-        for (uint256 i = 0; i < data.length; ++i) data[i] = opaque[73 + i];
+        for (uint256 i = 0; i < data.length; ++i) {
+            data[i] = opaque[73 + i];
+        }
     }
 
     function assertEq(uint256 left, uint256 right) internal pure {
@@ -221,7 +222,9 @@ abstract contract Fixture {
     }
 
     function assertEq(address left, address right) internal pure {
-        if (left != right) revert AssertEq(bytes32(uint256(uint160(left))), bytes32(uint256(uint160(right))));
+        if (left != right) {
+            revert AssertEq(bytes32(uint256(uint160(left))), bytes32(uint256(uint160(right))));
+        }
     }
 
     function assertEq(bytes memory left, bytes memory right) internal pure {

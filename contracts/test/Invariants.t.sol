@@ -116,12 +116,16 @@ contract World is Fixture {
     }
 
     function claimable(address of_) external view returns (uint256 sum) {
-        for (uint256 i = 0; i < USERS; ++i) sum += bridge.claimable(of_, user(i));
+        for (uint256 i = 0; i < USERS; ++i) {
+            sum += bridge.claimable(of_, user(i));
+        }
         sum += bridge.claimable(of_, address(refuser));
     }
 
     function _pendingEther() private view returns (uint256 sum) {
-        for (uint256 i = 0; i < _pending.length; ++i) sum += _pending[i].value;
+        for (uint256 i = 0; i < _pending.length; ++i) {
+            sum += _pending[i].value;
+        }
     }
 
     function _remember() private {

@@ -8,10 +8,7 @@ import {IFeeVault} from "../sol/l2/interfaces/IFeeVault.sol";
 import {IGasPriceOracle} from "../sol/l2/interfaces/IGasPriceOracle.sol";
 import {IL1Block} from "../sol/l2/interfaces/IL1Block.sol";
 import {IL2ToL1MessagePasser} from "../sol/l2/interfaces/IL2ToL1MessagePasser.sol";
-import {
-    ILegacyMintableERC20,
-    IOptimismMintableERC20
-} from "../sol/l2/interfaces/IOptimismMintableERC20.sol";
+import {ILegacyMintableERC20, IOptimismMintableERC20} from "../sol/l2/interfaces/IOptimismMintableERC20.sol";
 import {IOptimismMintableERC20Factory} from "../sol/l2/interfaces/IOptimismMintableERC20Factory.sol";
 import {Hashing} from "../sol/libraries/Hashing.sol";
 import {Predeploys} from "../sol/libraries/Predeploys.sol";
@@ -152,7 +149,9 @@ contract L2Test is Fixture {
     function test_gasPriceOracle_largeTransactionsPayBySize() external {
         Attributes memory a = _fees();
         bytes memory data = new bytes(1_000);
-        for (uint256 i = 0; i < data.length; ++i) data[i] = bytes1(uint8(uint256(keccak256(abi.encode(i)))));
+        for (uint256 i = 0; i < data.length; ++i) {
+            data[i] = bytes1(uint8(uint256(keccak256(abi.encode(i)))));
+        }
         // Random bytes: FastLZ adds one byte per 32.
         uint256 fastLz = 1_000 + 32 + 68;
         uint256 scaled = uint256(a.baseFeeScalar) * 16 * a.basefee + a.blobBaseFeeScalar * a.blobBaseFee;

@@ -36,9 +36,7 @@ contract PortalDepositTest is Fixture {
         Refuser caller = new Refuser();
         address from = AddressAliasHelper.applyL1ToL2Alias(address(caller));
         _expectDeposit(from, BOB, abi.encodePacked(uint256(0), uint256(0), uint64(100_000), false));
-        caller.call(
-            address(portal), abi.encodeCall(IPortal.depositTransaction, (BOB, 0, 100_000, false, ""))
-        );
+        caller.call(address(portal), abi.encodeCall(IPortal.depositTransaction, (BOB, 0, 100_000, false, "")));
     }
 
     function test_depositTransaction_fromDelegatedAccount_keepsAddress_succeeds() external {
@@ -75,7 +73,9 @@ contract PortalDepositTest is Fixture {
         portal.depositTransaction(BOB, 0, 100_000, true, "");
     }
 
-    function testFuzz_depositTransaction_gasBelowMinimum_reverts(bytes calldata data, uint64 gasLimit) external {
+    function testFuzz_depositTransaction_gasBelowMinimum_reverts(bytes calldata data, uint64 gasLimit)
+        external
+    {
         gasLimit = gasLimit % portal.minimumGasLimit(uint64(data.length));
         vm.expectRevert(IPortal.OptimismPortal_GasLimitTooLow.selector);
         portal.depositTransaction(BOB, 0, gasLimit, false, data);
@@ -242,9 +242,7 @@ contract PortalWithdrawalTest is Fixture {
         outer.data = abi.encodeCall(Reenterer.go, (inner, ALICE));
         _prove(inner);
         _proveAndFinalize(outer);
-        assertEq(
-            reenterer.answer(), abi.encodeWithSelector(IPortal.OptimismPortal_NoReentrancy.selector)
-        );
+        assertEq(reenterer.answer(), abi.encodeWithSelector(IPortal.OptimismPortal_NoReentrancy.selector));
         assertFalse(portal.finalizedWithdrawals(Hashing.withdrawalHash(inner)));
         assertEq(reenterer.sender(), BOB);
     }
@@ -437,8 +435,6 @@ contract Reenterer {
     function go(Types.WithdrawalTransaction calldata inner, address submitter) external payable {
         sender = portal.l2Sender();
         (, answer) = address(portal)
-            .call(
-                abi.encodeCall(IPortal.finalizeWithdrawalTransactionExternalProof, (inner, submitter))
-            );
+            .call(abi.encodeCall(IPortal.finalizeWithdrawalTransactionExternalProof, (inner, submitter)));
     }
 }

@@ -89,10 +89,10 @@ contract SystemConfigTest is Fixture {
         systemConfig.setEIP1559Params(250, 0);
     }
 
-    function testFuzz_setOperatorFeeScalars_emitsOpEncoding_succeeds(uint32 scalar, uint64 constant_) external {
-        _expect(
-            ISystemConfig.UpdateType.OPERATOR_FEE_PARAMS, abi.encode((uint256(scalar) << 64) | constant_)
-        );
+    function testFuzz_setOperatorFeeScalars_emitsOpEncoding_succeeds(uint32 scalar, uint64 constant_)
+        external
+    {
+        _expect(ISystemConfig.UpdateType.OPERATOR_FEE_PARAMS, abi.encode((uint256(scalar) << 64) | constant_));
         systemConfig.setOperatorFeeScalars(scalar, constant_);
         assertEq(systemConfig.operatorFeeScalar(), scalar);
         assertEq(systemConfig.operatorFeeConstant(), constant_);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {AccessControlUpgradeable} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
+import {
+    AccessControlUpgradeable
+} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
@@ -288,8 +290,8 @@ contract Assertions is IAssertions, Initializable, AccessControlUpgradeable, UUP
 
     function _searchResult(uint256 index) private view returns (GameSearchResult memory) {
         Stored storage stored = _proposals[index];
-        uint256 metadata = (uint256(GAME_TYPE) << 224) | (uint256(stored.createdAt) << 160)
-            | uint160(_game(index));
+        uint256 metadata =
+            (uint256(GAME_TYPE) << 224) | (uint256(stored.createdAt) << 160) | uint160(_game(index));
         return GameSearchResult({
             index: index,
             metadata: bytes32(metadata),

@@ -78,24 +78,33 @@ contract Inbox is IInbox {
     }
 
     function _append(bytes32 commitment, uint8 daType) private {
-        if (msg.sender != batcher) revert Inbox_NotBatcher(msg.sender);
+        (address poster, uint64 deposits) = (batcher, depositCount);
+        if (msg.sender != poster) revert Inbox_NotBatcher(msg.sender);
         // Nobody but an account without code makes the transaction's input and blobs those of exactly one batch.
         if (msg.sender != tx.origin || msg.sender.code.length != 0) revert Inbox_NotDirect();
-        bytes32 tip = batchTip;
-        bytes32 parentHash = blockhash(block.number - 1);
-        bytes32 accumulator = depositAccumulator;
-        uint64 deposits = depositCount;
-        uint64 l1Number = uint64(block.number);
-        uint64 l1Time = uint64(block.timestamp);
-        bytes32 hash = keccak256(
-            abi.encode(
-                tip, commitment, daType, l1Number, l1Time, parentHash, accumulator, deposits, msg.sender
-            )
-        );
-        uint256 index = uint256(tip) & COUNT_MASK;
+        uint256 tip = uint256(batchTip);
+        uint256 index = tip & COUNT_MASK;
+        // The hash's preimage and the event's data are these nine words; only the first differs.
+        bytes32[9] memory words = [
+            bytes32(tip),
+            commitment,
+            bytes32(uint256(daType)),
+            bytes32(block.number),
+            bytes32(block.timestamp),
+            blockhash(block.number - 1),
+            depositAccumulator,
+            bytes32(uint256(deposits)),
+            bytes32(uint256(uint160(poster)))
+        ];
+        bytes32 hash;
+        assembly ("memory-safe") {
+            hash := keccak256(words, 288)
+        }
         batchTip = bytes32((uint256(hash) & ~COUNT_MASK) | (index + 1));
-        emit BatchAppended(
-            index, hash, commitment, daType, l1Number, l1Time, parentHash, accumulator, deposits, msg.sender
-        );
+        words[0] = hash;
+        bytes32 topic = BatchAppended.selector;
+        assembly ("memory-safe") {
+            log2(words, 288, topic, index)
+        }
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {AccessControlUpgradeable} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
+import {
+    AccessControlUpgradeable
+} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {TrieProof} from "@openzeppelin/contracts/utils/cryptography/TrieProof.sol";
@@ -147,7 +149,9 @@ contract Portal is IPortal, Initializable, AccessControlUpgradeable, UUPSUpgrade
         Types.WithdrawalTransaction memory transaction,
         address proofSubmitter
     ) public {
-        if (_l2Sender != address(0)) revert OptimismPortal_NoReentrancy();
+        if (_l2Sender != address(0)) {
+            revert OptimismPortal_NoReentrancy();
+        }
         bytes32 hash = Hashing.withdrawalHash(transaction);
         checkWithdrawal(hash, proofSubmitter);
         finalizedWithdrawals[hash] = true;

@@ -50,7 +50,8 @@ contract L1Block is IL1Block {
             sstore(batcherHash.slot, calldataload(132))
             // daFootprintGasScalar before operatorFeeScalar ++ operatorFeeConstant.
             sstore(
-                operatorFeeConstant.slot, or(shl(96, shr(240, calldataload(176))), shr(160, calldataload(164)))
+                operatorFeeConstant.slot,
+                or(shl(96, shr(240, calldataload(176))), shr(160, calldataload(164)))
             )
         }
     }

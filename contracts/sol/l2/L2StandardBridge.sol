@@ -216,10 +216,7 @@ contract L2StandardBridge is IL2StandardBridge, ReentrancyGuardTransient {
         returns (bool)
     {
         return Call.tryCall(
-            address(this),
-            gasLimit,
-            0,
-            abi.encodeCall(this.mintPaired, (localToken, remoteToken, to, amount))
+            address(this), gasLimit, 0, abi.encodeCall(this.mintPaired, (localToken, remoteToken, to, amount))
         );
     }
 
