@@ -60,7 +60,7 @@ async fn hand_over(
     }
     // The admin role goes last: it takes the others away.
     let shared = if plan.roles.owner == deployer { &[][..] } else { &TIMELOCK_ROLES[..] };
-    let roles = shared.iter().map(|name| keccak256(name)).chain([B256::ZERO]);
+    let roles = shared.iter().map(keccak256).chain([B256::ZERO]);
     for role in roles {
         let held = !exists
             || call(provider, timelock, AccessControl::hasRoleCall { role, account: deployer }).await?;

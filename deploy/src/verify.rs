@@ -31,6 +31,7 @@ pub(crate) async fn call<C: SolCall>(
         .map_err(|error| L1Error::Malformed(format!("an answer to {}: {error}", C::SIGNATURE)).into())
 }
 
+#[allow(clippy::needless_pass_by_value)] // every caller has values at hand
 fn expect<T: PartialEq + Display>(what: impl Into<String>, expected: T, found: T) -> Result<(), DeployError> {
     if expected == found {
         return Ok(());

@@ -25,12 +25,15 @@ pub enum L1Event {
     },
 }
 
+/// Blocks on their way.
+type Blocks = Pin<Box<dyn Stream<Item = Result<L1Block, L1Error>> + Send>>;
+
 /// Gives L1 blocks in order, and a [`L1Event::Reorg`] wherever the chain leaves the blocks that it gave.
 pub struct Follower {
     reader: L1Reader,
     poll_interval: Duration,
     known: VecDeque<BlockId>, // oldest first; never empty
-    ahead: Option<Pin<Box<dyn Stream<Item = Result<L1Block, L1Error>> + Send>>>,
+    ahead: Option<Blocks>,
 }
 
 impl std::fmt::Debug for Follower {

@@ -268,19 +268,16 @@ impl L1Reader {
         if tx.block_hash() != Some(block.hash) {
             return Err(reorged);
         }
-        let data = if event.daType == DA_BLOBS {
-            let hashes = tx.blob_versioned_hashes().unwrap_or_default();
-            (keccak256(hashes.concat()) == event.dataCommitment).then_some(Bytes::new())
-        } else {
-            calldata(tx.input()).filter(|data| keccak256(data) == event.dataCommitment)
-        };
-        let data = data.ok_or_else(|| {
-            L1Error::Malformed(format!("transaction {hash} without the data that its batch commits to"))
-        })?;
+        let uncommitted =
+            || L1Error::Malformed(format!("transaction {hash} without the data that its batch commits to"));
         if event.daType != DA_BLOBS {
-            return Ok(data);
+            let data = calldata(tx.input()).filter(|data| keccak256(data) == event.dataCommitment);
+            return data.ok_or_else(uncommitted);
         }
         let versioned_hashes = tx.blob_versioned_hashes().unwrap_or_default();
+        if keccak256(versioned_hashes.concat()) != event.dataCommitment {
+            return Err(uncommitted());
+        }
         let blobs = self.inner.blobs.fetch(&BlobTx { block, hash, versioned_hashes }).await?;
         Ok(lockstep_codec::from_blobs(&blobs).map(Bytes::from).unwrap_or_default())
     }

@@ -135,7 +135,7 @@ async fn after_a_restart_a_lost_transaction_is_sent_again_as_the_same_bytes() {
     let (anvil, _dir) = anvil(true).await;
     let manager = manager(&anvil, Duration::from_secs(60)).await;
     let tx = manager.prepare(transfer(), 0).await.unwrap();
-    assert_eq!(manager.status(&[tx.clone()]).await.unwrap(), TxStatus::Absent);
+    assert_eq!(manager.status(std::slice::from_ref(&tx)).await.unwrap(), TxStatus::Absent);
     let included = manager.drive(vec![tx.clone()], &NoJournal, &CancellationToken::new()).await.unwrap();
     assert_eq!(included.hash, tx.hash);
 }
