@@ -2,10 +2,10 @@
 
 use alloy::{
     consensus::{Transaction, transaction::SignerRecoverable},
-    eips::{Decodable2718, eip2718::Eip2718Error},
+    eips::Decodable2718,
     primitives::{Address, Bytes, KECCAK256_EMPTY, TxKind, U256},
 };
-use lockstep_primitives::{BlockNumber, Header, OpTxEnvelope};
+use lockstep_primitives::{Header, OpTxEnvelope};
 use lockstep_state::{StateError, StateView};
 use lockstep_stf::{L1BlockInfo, Rules, StfError, next_base_fee};
 use op_alloy_consensus::OpPooledTransaction;
@@ -52,10 +52,6 @@ impl HeadView {
         let number = U256::from(header.number);
         let l1_info = L1BlockInfo::try_fetch(&mut WrapDatabaseRef(&state), number, rules.spec())?;
         Ok(Self { next_base_fee: next_base_fee(&header)?, header, state, rules, l1_info })
-    }
-
-    pub(crate) const fn number(&self) -> BlockNumber {
-        BlockNumber(self.header.number)
     }
 
     pub(crate) fn account(&self, address: Address) -> Result<AccountView, StateError> {
@@ -129,11 +125,7 @@ fn decode(raw: &Bytes) -> Result<OpPooledTransaction, SubmitError> {
     if raw.first().is_some_and(|ty| *ty < 0x80 && !matches!(ty, 1 | 2 | 4)) {
         return Err(SubmitError::UnsupportedType);
     }
-    let tx = OpPooledTransaction::decode_2718_exact(raw).map_err(|error| match error {
-        Eip2718Error::UnexpectedType(_) => SubmitError::UnsupportedType,
-        error => SubmitError::Decode(error.to_string()),
-    })?;
-    Ok(tx)
+    OpPooledTransaction::decode_2718_exact(raw).map_err(|error| SubmitError::Decode(error.to_string()))
 }
 
 /// A transaction without chain id could be replayed from any other chain, so it is refused as geth does.

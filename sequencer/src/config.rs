@@ -72,6 +72,34 @@ pub struct SequencerConfig {
     pub dangerous_ignore_deposits: bool,
 }
 
+impl SequencerConfig {
+    /// The defaults of every flag that has one.
+    #[must_use]
+    pub fn new(rollup_config: PathBuf, database_url: impl Into<DatabaseUrl>, l1_rpc: String) -> Self {
+        Self {
+            rollup_config,
+            database_url: database_url.into(),
+            data_dir: "lockstep-data/sequencer".into(),
+            l1_rpc,
+            l1_beacon: None,
+            verifier_rpc: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 9545)),
+            block_time: Duration::from_secs(1),
+            block_mode: BlockMode::Interval,
+            l1_confirmations: 0,
+            l1_poll: Duration::from_millis(500),
+            verifier_poll: Duration::from_secs(1),
+            lease_ttl: Duration::from_secs(5),
+            pool_account_limit: 1_000,
+            pool_limit: 100_000,
+            state_cache_mib: 256,
+            state_history: 4_096,
+            rpc: RpcLimits::default(),
+            dangerous_ignore_deposits: false,
+        }
+    }
+}
+
 /// When blocks are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum BlockMode {
@@ -111,4 +139,32 @@ impl fmt::Debug for DatabaseUrl {
 pub struct SequencerHooks {
     /// Receives the bound address once the RPC answers.
     pub on_ready: Option<oneshot::Sender<SocketAddr>>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        config: SequencerConfig,
+    }
+
+    #[test]
+    fn flags_have_the_defaults_of_new() {
+        let flags =
+            ["sequencer", "--rollup-config", "rollup.json", "--database-url", "url", "--l1-rpc", "l1"];
+        let parsed = Command::try_parse_from(flags).unwrap().config;
+        let new = SequencerConfig::new("rollup.json".into(), "url", "l1".into());
+        assert_eq!(format!("{parsed:?}"), format!("{new:?}"));
+    }
+
+    #[test]
+    fn a_database_url_is_never_shown() {
+        assert_eq!(format!("{:?}", DatabaseUrl::from("postgres://u:secret@h/d")), "DatabaseUrl(hidden)");
+    }
 }

@@ -95,6 +95,12 @@ impl Engine {
         Ok(engine)
     }
 
+    /// The state that the engine writes.
+    #[cfg(test)]
+    pub(crate) const fn state(&self) -> &lockstep_state::StateStore {
+        self.chain.state()
+    }
+
     /// Runs until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), EngineError> {
         let mut due = self.first_due();
@@ -242,6 +248,9 @@ impl Engine {
     /// Brings our chain in line with what L1 says.
     pub(crate) async fn reconcile(&mut self) -> Result<(), EngineError> {
         let Some(found) = *self.wires.derived.borrow_and_update() else { return Ok(()) };
+        if found.safe.number == 0 {
+            return Ok(()); // nothing is derived yet
+        }
         if self.chain.hash(found.safe.number).await? != Some(found.safe.hash) {
             let Some(verifier) = self.wires.verifier.clone() else { return Ok(()) };
             match self.adopt_derived(&*verifier, found.safe).await? {

@@ -27,6 +27,8 @@ pub mod rpc;
 mod run;
 mod safe;
 mod submit;
+#[cfg(test)]
+mod tests;
 
 pub use config::{BlockMode, DatabaseUrl, SequencerConfig, SequencerHooks};
 pub use l1::L1Source;

@@ -134,16 +134,7 @@ async fn start(
         limits: rpc::RpcLimits::default(),
     };
     let http = HttpOptions { listen: config.listen, limits: config.rpc.clone() };
-    let server = http::serve(
-        http,
-        {
-            let _ = context;
-            jsonrpsee::RpcModule::new(())
-        },
-        readiness,
-        stop.clone(),
-    )
-    .await?;
+    let server = http::serve(http, rpc::module(context)?, readiness, stop.clone()).await?;
     info!(address = %server.local_addr(), "sequencer serves JSON-RPC");
     let address = server.local_addr();
     tasks.spawn(async move { Ok(server.stopped().await?) });

@@ -6,6 +6,8 @@
 
 mod order;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -62,10 +62,6 @@ impl SenderQueue {
         self.by_nonce.range(self.ready_end..).map(|(_, tx)| tx)
     }
 
-    pub(super) fn is_ready(&self, nonce: u64) -> bool {
-        nonce < self.ready_end
-    }
-
     /// Puts a transaction in its place and gives the one that stood there.
     pub(super) fn insert(&mut self, arrival: u64, tx: Arc<PoolTx>) -> Option<Arrived> {
         let nonce = tx.nonce;

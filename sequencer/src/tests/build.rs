@@ -1,0 +1,92 @@
+//! One block of valid and invalid transactions.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    consensus::TxEip1559,
+    primitives::{Address, Bytes, U256},
+};
+use lockstep_derive::block_inputs;
+use lockstep_primitives::{Genesis, L1BlockRef};
+use lockstep_state::{StateOptions, StateStore};
+use lockstep_stf::Rules;
+use tempfile::TempDir;
+
+use super::rig::{CHAIN_ID, START, body, key, rollup, signed, transfer};
+use crate::{
+    admission::{HeadView, readmit},
+    build::{Built, Lessons, build},
+    pool::{AccountView, PoolLimits, TxPool},
+};
+
+const NOBODY: Address = Address::repeat_byte(0x77);
+
+/// Builds the first block from `raws`, which the pool takes unseen.
+fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
+    let disk = TempDir::new().unwrap();
+    let state = StateStore::open(disk.path(), StateOptions::default()).unwrap();
+    let rollup = rollup();
+    let genesis = Genesis::new(&rollup);
+    state.init_genesis(&genesis.alloc, genesis.hash).unwrap();
+    let rules = Rules::new(CHAIN_ID);
+    let head = HeadView::new(rules, genesis.header.clone(), state.latest().unwrap()).unwrap();
+    let mut pool = TxPool::new(PoolLimits { per_sender: 16, total: 64 });
+    for (raw, nonce) in raws {
+        let account = AccountView { nonce: *nonce, balance: U256::MAX };
+        pool.insert(Arc::new(readmit(raw, &head).unwrap()), account).unwrap();
+    }
+    let origin = L1BlockRef { hash: rollup.genesis.l1.hash, timestamp: START, ..L1BlockRef::default() };
+    let parent = genesis.block_ref(&rollup);
+    let inputs = block_inputs(&rollup.chain.system, &parent, START + 1, &origin, [], []);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    build(&state, &rules, &genesis.header, &inputs, pool.ready(), deadline).unwrap()
+}
+
+fn included(built: &Built) -> Vec<Address> {
+    built.sealed.senders[1..].to_vec()
+}
+
+#[test]
+fn invalid_transactions_are_reported_and_the_valid_ones_go_on() {
+    let poor = transfer(9, 0, NOBODY, 1); // account 9 has nothing
+    let behind_poor = transfer(9, 1, NOBODY, 1);
+    let future = transfer(2, 4, NOBODY, 1); // the pool wrongly believes that 4 is next
+    let (built, lessons) = first_block(&[
+        (transfer(0, 0, NOBODY, 1), 0),
+        (poor, 0),
+        (behind_poor, 0),
+        (future, 4),
+        (transfer(1, 0, NOBODY, 1), 0),
+        (transfer(0, 1, NOBODY, 1), 0),
+    ]);
+    assert_eq!(included(&built), [key(0).address(), key(1).address(), key(0).address()]);
+    assert!(built.sealed.receipts.iter().all(alloy::consensus::TxReceipt::status));
+    assert_eq!(lessons.invalid.len(), 1);
+    assert_eq!(lessons.nonces, [(key(2).address(), 0)]);
+}
+
+#[test]
+fn a_fee_cap_below_the_base_fee_keeps_its_place_in_the_pool() {
+    let cheap = TxEip1559 { max_fee_per_gas: 1, max_priority_fee_per_gas: 1, ..body(0, NOBODY, 1) };
+    let (built, lessons) = first_block(&[(signed(0, cheap), 0), (transfer(1, 0, NOBODY, 1), 0)]);
+    assert_eq!(included(&built), [key(1).address()]);
+    assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
+}
+
+#[test]
+fn a_reverting_transaction_is_included_and_pays() {
+    let revert = TxEip1559 {
+        to: alloy::primitives::TxKind::Create,
+        input: Bytes::from_static(&[0x60, 0, 0x60, 0, 0xfd]), // PUSH1 0 PUSH1 0 REVERT
+        gas_limit: 100_000,
+        value: U256::ZERO,
+        ..body(0, NOBODY, 0)
+    };
+    let (built, lessons) = first_block(&[(signed(0, revert), 0)]);
+    assert_eq!(included(&built), [key(0).address()]);
+    assert!(!alloy::consensus::TxReceipt::status(&built.sealed.receipts[1]));
+    assert!(lessons.invalid.is_empty());
+}

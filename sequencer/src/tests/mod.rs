@@ -1,0 +1,8 @@
+//! The sequencer on a fake L1 and a real Postgres.
+#![allow(clippy::unwrap_used)]
+
+mod admission;
+mod build;
+mod engine;
+mod rig;
+mod rpc;
