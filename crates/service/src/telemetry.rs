@@ -1,6 +1,6 @@
 //! Logs: one line per event on standard error, for people or for machines.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, util::TryInitError};
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
@@ -59,7 +59,10 @@ pub enum TelemetryError {
 pub fn init(args: &TelemetryArgs) -> Result<(), TelemetryError> {
     let registry = tracing_subscriber::registry().with(filter(&args.filter)?);
     match args.format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr)).try_init(),
+        LogFormat::Text => {
+            let colours = io::stderr().is_terminal();
+            registry.with(fmt::layer().with_ansi(colours).with_writer(io::stderr)).try_init()
+        }
         LogFormat::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init()
         }
