@@ -8,11 +8,11 @@
 use std::time::{Duration, Instant};
 
 use alloy_consensus::{Header, Signed, TxEip1559, transaction::Recovered};
-use alloy_eips::Encodable2718;
-use alloy_primitives::{Address, B256, Signature, TxKind, U256, keccak256};
+use alloy_primitives::{Address, Signature, TxKind, U256, keccak256};
+use lockstep_contracts::{GenesisParams, genesis_alloc};
+use lockstep_derive::block_inputs;
 use lockstep_primitives::{
-    BlockId, BlockInputs, BlockNumber, Eip1559Params, GenesisAlloc, OpTxEnvelope, SealedBlock, TxDeposit,
-    predeploys,
+    BlockInputs, BlockNumber, L1BlockRef, L2BlockRef, OpTxEnvelope, SealedBlock, SystemConfig, predeploys,
 };
 use lockstep_state::{StateOptions, StateStore};
 use lockstep_stf::{BlockBuilder, Rules};
@@ -22,7 +22,17 @@ const TRANSFERS: u64 = 1_000;
 const ACCOUNTS: u64 = 20_000;
 const BLOCKS: u64 = 20;
 const RULES: Rules = Rules::new(901_337);
-const FEES: Eip1559Params = Eip1559Params { denominator: 250, elasticity: 6, min_base_fee: 100_000 };
+const SYSTEM: SystemConfig = SystemConfig {
+    gas_limit: 60_000_000,
+    base_fee_scalar: 1_368,
+    blob_base_fee_scalar: 810_949,
+    operator_fee_scalar: 0,
+    operator_fee_constant: 0,
+    da_footprint_gas_scalar: 400,
+    eip1559_denominator: 250,
+    eip1559_elasticity: 6,
+    min_base_fee: 100_000,
+};
 const ETHER: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 #[derive(Default)]
@@ -80,7 +90,7 @@ fn one_block(store: &StateStore, parent: &Header, number: u64, times: &mut Times
 }
 
 fn genesis(store: &StateStore) -> Header {
-    let mut alloc = GenesisAlloc::default();
+    let mut alloc = genesis_alloc(&GenesisParams { l1_standard_bridge: Address::ZERO });
     for index in 0..ACCOUNTS {
         alloc.entry(address(index)).or_default().balance = ETHER;
     }
@@ -89,7 +99,7 @@ fn genesis(store: &StateStore) -> Header {
         gas_limit: 60_000_000,
         base_fee_per_gas: Some(1_000_000),
         blob_gas_used: Some(0),
-        extra_data: FEES.extra_data(),
+        extra_data: SYSTEM.eip1559().extra_data(),
         ..Header::default()
     };
     store.init_genesis(&alloc, header.hash_slow()).unwrap();
@@ -97,25 +107,16 @@ fn genesis(store: &StateStore) -> Header {
 }
 
 fn inputs(parent: &Header) -> BlockInputs {
-    let attributes = OpTxEnvelope::from(TxDeposit {
-        from: predeploys::L1_ATTRIBUTES_DEPOSITOR,
-        to: TxKind::Call(predeploys::L1_BLOCK),
-        gas_limit: 1_000_000,
-        ..TxDeposit::default()
-    });
-    BlockInputs {
-        number: BlockNumber(parent.number + 1),
-        parent_hash: parent.hash_slow(),
-        timestamp: parent.timestamp + 1,
-        prev_randao: B256::ZERO,
-        parent_beacon_block_root: B256::ZERO,
-        fee_recipient: predeploys::SEQUENCER_FEE_VAULT,
-        gas_limit: 60_000_000,
-        eip1559: FEES,
-        l1_origin: BlockId::default(),
-        sequence_number: 0,
-        transactions: vec![attributes.encoded_2718().into()],
-    }
+    let origin = L1BlockRef { base_fee: 1_000_000_000, blob_base_fee: 1, ..L1BlockRef::default() };
+    let parent = L2BlockRef {
+        number: BlockNumber(parent.number),
+        hash: parent.hash_slow(),
+        parent_hash: parent.parent_hash,
+        timestamp: parent.timestamp,
+        l1_origin: origin.id(),
+        sequence_number: parent.number,
+    };
+    block_inputs(&SYSTEM, &parent, parent.timestamp + 1, &origin, [], [])
 }
 
 fn transfer(from: u64, to: Address) -> Recovered<OpTxEnvelope> {
