@@ -34,7 +34,7 @@ pub struct SequencerConfig {
     /// Address of the L2 JSON-RPC, HTTP and WebSocket; port 0 takes a free one.
     #[arg(long, env = "LOCKSTEP_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9545")]
     pub listen: SocketAddr,
-    /// Time between blocks.
+    /// Time between blocks. Timestamps are whole seconds, so there is at most one block each second.
     #[arg(long, env = "LOCKSTEP_BLOCK_TIME", value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub block_time: Duration,
     /// When blocks are made.

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     build,
@@ -26,6 +26,10 @@ use crate::{
 
 /// A head that lags more than this many block times is reported as not ready.
 const LATE_BLOCK_TIMES: u32 = 10;
+/// Shortest block time that transactions are executed for, so that very short ones do not make empty blocks.
+const MIN_BUILD_TIME: Duration = Duration::from_millis(500);
+/// Pause before an on-demand block is tried again.
+const RETRY: Duration = Duration::from_millis(100);
 /// Readiness names.
 pub(crate) const READY_L1: &str = "l1";
 pub(crate) const READY_DATABASE: &str = "database";
@@ -138,8 +142,12 @@ impl Engine {
         let Some(time) = self.allowed_time(time) else { return Ok(None) };
         let view = self.wires.views.borrow().clone();
         let head = self.chain.head().clone();
-        if view.anchor != head.block_ref.l1_origin || view.reorged {
-            return Ok(None); // the follower has not caught up with the head, or a rewind is due
+        if view.anchor != head.block_ref.l1_origin {
+            return Ok(None); // the follower has not caught up with the head
+        }
+        if view.reorged {
+            self.leave_orphans().await?;
+            return Ok(None);
         }
         let choice = Choice {
             parent: &head.block_ref,
@@ -157,7 +165,7 @@ impl Engine {
             }
         };
         let (state, rules, ready) = (self.chain.state().clone(), self.chain.rules(), self.pool.ready());
-        let deadline = std::time::Instant::now() + self.options.block_time.max(Duration::from_secs(1));
+        let deadline = std::time::Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
         let number = plan.inputs.number;
         let (built, lessons) =
             blocking(move || build::build(&state, &rules, &head.header, &plan.inputs, ready, deadline))
@@ -423,9 +431,9 @@ impl Engine {
     fn next_due(&self, due: Option<Instant>, made: bool) -> Option<Instant> {
         let now = Instant::now();
         if self.on_demand() {
-            let more = self.pool.has_ready() || self.deposits_wait();
-            debug!(made, more, "on-demand block");
-            let pause = if made { Duration::ZERO } else { Duration::from_millis(100) };
+            let unsettled = self.last_seal.is_none() || self.wires.views.borrow().reorged;
+            let more = unsettled || self.pool.has_ready() || self.deposits_wait();
+            let pause = if made { Duration::ZERO } else { RETRY };
             return more.then(|| now + pause);
         }
         let next = due.unwrap_or(now) + self.options.block_time;

@@ -1,19 +1,20 @@
 //! Wiring: opens the stores, starts the tasks, stops them together.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use eyre::{Context, eyre};
 use lockstep_index::{Index, lease as stored_lease};
-use lockstep_l1::L1Reader;
+use lockstep_l1::{L1Error, L1Reader};
 use lockstep_primitives::RollupConfig;
 use lockstep_service::{HttpOptions, Readiness, http};
 use lockstep_state::{StateOptions, StateStore};
 use tokio::{
     sync::{broadcast, watch},
     task::JoinSet,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     chain::{Chain, blocking},
@@ -27,6 +28,8 @@ use crate::{
     submit::Pool,
 };
 
+/// How long tasks may take to end.
+const GRACE: Duration = Duration::from_secs(10);
 /// Sealed blocks that a slow subscriber may lag behind.
 const BLOCK_CHANNEL: usize = 256;
 
@@ -42,6 +45,7 @@ pub async fn run(
 ) -> eyre::Result<()> {
     let rollup = Arc::new(read_rollup(&config.rollup_config)?);
     let l1 = L1Reader::new(&config.l1_rpc, config.l1_beacon.as_deref(), &rollup)?;
+    check_l1(&l1).await?;
     let verifier = config.verifier_rpc.as_deref().map(VerifierRpc::new).transpose()?;
     let state = open_state(&config).await?;
     let index = Index::connect(config.database_url.expose()).await.wrap_err("cannot open the database")?;
@@ -67,10 +71,26 @@ pub async fn run(
         Err(error) => Err(error),
     };
     stop.cancel();
-    while tasks.join_next().await.is_some() {}
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if timeout(GRACE, ended).await.is_err() {
+        warn!(grace_ms = GRACE.as_millis(), "tasks were cut off; what they had not stored is done again");
+        tasks.shutdown().await;
+    }
     stored_lease::release(index.pool(), term).await.ok(); // it lapses anyway
     index.close().await;
     outcome
+}
+
+/// A wrong L1 is an error; one that does not answer yet is waited for while blocks are made.
+async fn check_l1(l1: &L1Reader) -> eyre::Result<()> {
+    match l1.check().await {
+        Err(error @ L1Error::WrongChain { .. }) => Err(error.into()),
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "L1 does not answer");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// What is open before the first task starts.
@@ -95,7 +115,7 @@ async fn start(
     let chain = Chain::open(index.clone(), state.clone(), rollup.clone(), term).await?;
     readiness.set_ready(READY_DATABASE);
     let limits = PoolLimits { per_sender: config.pool_account_limit, total: config.pool_limit };
-    let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await?);
+    let (pool, writer) = Pool::new(index, limits, chain.head_view().await?);
     pool.reload(chain.head_view().await?).await?;
 
     let (heads, heads_seen) = watch::channel(Heads::default());
@@ -125,7 +145,8 @@ async fn start(
 
     let follow = FollowOptions { confirmations: config.l1_confirmations, poll: config.l1_poll };
     let context = RpcContext {
-        index,
+        // Connections of its own: queries of clients must not hold up sealing.
+        index: Index::connect(config.database_url.expose()).await?,
         state,
         rollup,
         pool: Arc::new(pool),

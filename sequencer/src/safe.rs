@@ -127,7 +127,8 @@ pub(crate) async fn follow(
         }
         answers = asked.is_ok();
         if let Ok(found) = asked {
-            heads.send_if_modified(|known| known.replace(found) != Some(found));
+            // Also if nothing changed: the engine may not have managed to follow yet.
+            heads.send_replace(Some(found));
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
