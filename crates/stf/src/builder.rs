@@ -19,10 +19,13 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::{Draft, Executed, PushError, Rejected, Rules, StfError, evm_env};
+use crate::{Draft, Executed, PushError, Rejected, Rules, StfError, evm_env, hashes::WithHashes};
 
-type Executor<DB> =
-    OpBlockExecutor<OpEvm<State<DB>, NoOpInspector, PrecompilesMap, OpTx>, OpAlloyReceiptBuilder, Rules>;
+type Executor<DB> = OpBlockExecutor<
+    OpEvm<State<WithHashes<DB>>, NoOpInspector, PrecompilesMap, OpTx>,
+    OpAlloyReceiptBuilder,
+    Rules,
+>;
 
 /// Builds one block on top of its parent's state.
 ///
@@ -61,6 +64,7 @@ impl<DB: Database> BlockBuilder<DB> {
     /// # Errors
     /// [`StfError::Execution`] if the state cannot be read.
     pub fn from_draft(db: DB, rules: &Rules, draft: Draft) -> Result<Self, StfError> {
+        let db = WithHashes::new(db, rules, &draft.header);
         let state = State::builder().with_database(db).with_bundle_update().build();
         let evm = OpEvmFactory::<OpTx>::default().create_evm(state, evm_env(rules, &draft.header));
         let context = OpBlockExecutionCtx {

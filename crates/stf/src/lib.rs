@@ -5,7 +5,9 @@
 //! transaction at a time, for a sequencer that learns its transactions as it goes; what it builds and what
 //! [`execute`] derives from the same inputs are equal, byte for byte.
 //!
-//! Execution is that of `op-revm` and `alloy-op-evm`; this crate adds block assembly and no rule of its own.
+//! Execution is that of `op-revm` and `alloy-op-evm`; this crate adds block assembly and no rule of its own. A
+//! block depends on its parent's header and state and on its inputs, on nothing else: hashes of earlier blocks
+//! come out of the state too (EIP-2935), `Database::block_hash` is not asked.
 //! Sequential, deterministic, `no_std`: no clock, no thread, no randomness. The root is not computed here,
 //! since it belongs to whoever keeps the trie.
 //!
@@ -25,6 +27,7 @@ mod error;
 mod execute;
 mod executed;
 mod fee;
+mod hashes;
 mod rules;
 
 pub use builder::BlockBuilder;

@@ -81,3 +81,20 @@ fn time_that_stands_still_is_refused() {
         Err(StfError::Timestamp { timestamp: 1_000, parent: 1_000 })
     ));
 }
+
+#[test]
+fn blockhash_reads_the_parent_and_the_history_in_the_state() {
+    // sstore(0, blockhash(41)); sstore(1, blockhash(40)); sstore(2, blockhash(42))
+    let mut code = Vec::new();
+    for (key, number) in [(0, 41), (1, 40), (2, 42)] {
+        code.extend_from_slice(&[0x60, number, 0x40, 0x60, key, 0x55]);
+    }
+    let mut db = db();
+    put_code(&mut db, BOB, &code);
+    let earlier = U256::from_be_bytes([0x40; 32]);
+    db.insert_account_storage(HISTORY_STORAGE_ADDRESS, U256::from(40), earlier).unwrap();
+    let executed = block(db, [encode(&sign(&user(1), call(0, BOB, 0)))]);
+    assert_eq!(slot(&executed, BOB, 0), Some(parent().hash_slow().into()));
+    assert_eq!(slot(&executed, BOB, 1), Some(earlier));
+    assert_eq!(slot(&executed, BOB, 2).unwrap_or_default(), U256::ZERO); // the block itself has no hash yet
+}
