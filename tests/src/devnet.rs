@@ -203,7 +203,13 @@ fn reader(url: &str) -> DynProvider {
 
 fn writer(url: &str, signer: PrivateKeySigner) -> DynProvider {
     let url = url.parse().expect("the ready file holds URLs");
-    let provider = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_http(url);
+    // No nonce is remembered: tests also sign by hand for the same account.
+    let provider = ProviderBuilder::default()
+        .with_gas_estimation()
+        .with_simple_nonce_management()
+        .fetch_chain_id()
+        .wallet(EthereumWallet::from(signer))
+        .connect_http(url);
     provider.client().set_poll_interval(Duration::from_millis(100));
     provider.erased()
 }

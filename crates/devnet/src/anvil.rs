@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::process::{Process, lock_dir, port_in_use, tail};
 use crate::tools::{ToolError, Tools};
@@ -197,23 +198,47 @@ fn state_file(dir: &Path) -> PathBuf {
     dir.join("state.json")
 }
 
-/// Anvil writes its state in place, so a crash in the middle leaves half a file. The last whole one is kept.
+/// Makes the saved state fit to be loaded: the last whole one, with one genesis block.
+///
+/// Anvil writes its state in place, so a crash in the middle leaves half a file; the last whole one is kept
+/// beside it. And with each start anvil makes a new genesis block and saves it beside the real one, after
+/// which either may be block 0.
 fn check_state(dir: &Path) -> Result<(), AnvilError> {
     let (state, backup) = (state_file(dir), dir.join("state.backup.json"));
-    let whole = |path: &Path| fs::File::open(path).is_ok_and(|file| is_json(io::BufReader::new(file)));
     let dir_error = |source| AnvilError::Dir { path: dir.to_owned(), source };
-    if whole(&state) {
-        return fs::copy(&state, &backup).map(drop).map_err(dir_error);
+    if !state.exists() && !backup.exists() {
+        return Ok(());
     }
-    if whole(&backup) {
-        tracing::warn!(path = %state.display(), "the saved L1 state was cut off; the one before is used");
-        return fs::copy(&backup, &state).map(drop).map_err(dir_error);
-    }
-    if state.exists() { Err(AnvilError::Damaged(dir.to_owned())) } else { Ok(()) }
+    let mut content = match read_json(&state) {
+        Some(content) => content,
+        None => {
+            let content = read_json(&backup).ok_or_else(|| AnvilError::Damaged(dir.to_owned()))?;
+            tracing::warn!(path = %state.display(), "the saved L1 state was cut off; the one before is used");
+            content
+        }
+    };
+    keep_first_genesis(&mut content);
+    let written = File::create(&backup)
+        .and_then(|file| serde_json::to_writer(io::BufWriter::new(file), &content).map_err(io::Error::from))
+        .and_then(|()| fs::copy(&backup, &state));
+    written.map(drop).map_err(dir_error)
 }
 
-fn is_json(reader: impl io::Read) -> bool {
-    serde_json::from_reader::<_, serde::de::IgnoredAny>(reader).is_ok()
+fn read_json(path: &Path) -> Option<Value> {
+    serde_json::from_reader(io::BufReader::new(File::open(path).ok()?)).ok()
+}
+
+/// The real genesis block is the earliest of those with number 0.
+fn keep_first_genesis(state: &mut Value) {
+    let field = |block: &Value, name| {
+        let text = block["header"][name].as_str()?;
+        u64::from_str_radix(text.trim_start_matches("0x"), 16).ok()
+    };
+    let Some(blocks) = state.get_mut("blocks").and_then(Value::as_array_mut) else { return };
+    let is_genesis = |block: &Value| field(block, "number") == Some(0);
+    let first =
+        blocks.iter().filter(|block| is_genesis(block)).filter_map(|block| field(block, "timestamp")).min();
+    blocks.retain(|block| !is_genesis(block) || field(block, "timestamp") == first);
 }
 
 /// The port in anvil's line `Listening on 127.0.0.1:8545`.
@@ -239,11 +264,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = state_file(dir.path());
         check_state(dir.path()).unwrap();
-        fs::write(&state, r#"{"block": 1}"#).unwrap();
+        fs::write(&state, r#"{"block":1}"#).unwrap();
         check_state(dir.path()).unwrap();
         fs::write(&state, r#"{"block": 2"#).unwrap();
         check_state(dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(&state).unwrap(), r#"{"block": 1}"#);
+        assert_eq!(fs::read_to_string(&state).unwrap(), r#"{"block":1}"#);
+    }
+
+    #[test]
+    fn genesis_of_a_later_start_is_forgotten() {
+        let block = |number: &str, timestamp: &str| serde_json::json!({"header": {"number": number, "timestamp": timestamp}});
+        let (first, later, child) = (block("0x0", "0x10"), block("0x0", "0x20"), block("0x1", "0x11"));
+        let mut state = serde_json::json!({"blocks": [later, child, first]});
+        keep_first_genesis(&mut state);
+        assert_eq!(state, serde_json::json!({"blocks": [child, first]}));
     }
 
     #[test]
