@@ -12,7 +12,7 @@ import {AddressAliasHelper} from "../sol/libraries/AddressAliasHelper.sol";
 import {IBridgeFinalizer} from "../sol/libraries/IBridgeFinalizer.sol";
 import {Predeploys} from "../sol/libraries/Predeploys.sol";
 import {Types} from "../sol/libraries/Types.sol";
-import {Fixture, MoodyToken, Refuser} from "./Fixture.sol";
+import {Fixture, HookedToken, MoodyToken, Refuser} from "./Fixture.sol";
 
 contract BridgeTest is Fixture {
     MoodyToken private token;
@@ -243,6 +243,44 @@ contract BridgeTest is Fixture {
         vm.prank(BOB);
         bridge.claim(address(token), address(0xC0FFEE));
         assertEq(token.balanceOf(address(0xC0FFEE)), 10);
+    }
+
+    function test_finalize_insideADeposit_paysTheVictim_succeeds() external {
+        vm.deal(address(portal), 1 ether);
+        Types.WithdrawalTransaction memory w = Types.WithdrawalTransaction({
+            nonce: 1,
+            sender: address(l2Bridge),
+            target: address(bridge),
+            value: 1 ether,
+            gasLimit: 300_000,
+            data: abi.encodeCall(IBridgeFinalizer.finalizeBridgeETH, (BOB, BOB, 1 ether, ""))
+        });
+        _prove(w);
+        vm.warp(block.timestamp + WINDOW + 1);
+        HookedToken evil = new HookedToken();
+        evil.mint(ALICE, 1);
+        evil.hook(
+            address(portal), abi.encodeCall(portal.finalizeWithdrawalTransactionExternalProof, (w, ALICE))
+        );
+        vm.startPrank(ALICE, ALICE);
+        evil.approve(address(bridge), 1);
+        bridge.depositERC20(address(evil), address(l2Token), 1, 0, "");
+        vm.stopPrank();
+        assertEq(BOB.balance, 1 ether);
+    }
+
+    function test_depositERC20_insideADeposit_reverts() external {
+        HookedToken evil = new HookedToken();
+        evil.mint(ALICE, 1);
+        evil.hook(
+            address(bridge),
+            abi.encodeCall(bridge.depositERC20To, (address(evil), address(l2Token), BOB, 0, 0, ""))
+        );
+        vm.startPrank(ALICE, ALICE);
+        evil.approve(address(bridge), 1);
+        vm.expectRevert(bytes4(keccak256("ReentrancyGuardReentrantCall()")));
+        bridge.depositERC20(address(evil), address(l2Token), 1, 0, "");
+        vm.stopPrank();
     }
 
     function test_claim_nothing_reverts() external {

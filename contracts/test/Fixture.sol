@@ -275,6 +275,30 @@ contract MoodyToken is Token {
     }
 }
 
+/// @notice A token that lets its owner run a call inside each transfer.
+contract HookedToken is Token {
+    address private _target;
+    bytes private _call;
+
+    function hook(address target, bytes calldata data) external {
+        (_target, _call) = (target, data);
+    }
+
+    function _update(address from, address to, uint256 amount) internal override {
+        address target = _target;
+        _target = address(0);
+        if (target != address(0)) {
+            (bool success, bytes memory answer) = target.call(_call);
+            if (!success) {
+                assembly {
+                    revert(add(answer, 32), mload(answer))
+                }
+            }
+        }
+        super._update(from, to, amount);
+    }
+}
+
 /// @notice Refuses ether unless it is told otherwise, and can burn all gas while doing so.
 contract Refuser {
     bool public accepts;

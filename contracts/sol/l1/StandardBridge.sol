@@ -17,6 +17,9 @@ import {IStandardBridge} from "./interfaces/IStandardBridge.sol";
 import {ISystemConfig} from "./interfaces/ISystemConfig.sol";
 
 /// @title StandardBridge
+/// @dev Only deposits are guarded against reentrancy: they compare balances. Finalization must never be: anyone may
+///      finalize anyone's withdrawal from inside a token's transfer, and what reverts then is lost. It is safe without,
+///      since accounting changes before the payment.
 contract StandardBridge is
     IStandardBridge,
     Initializable,
@@ -145,7 +148,6 @@ contract StandardBridge is
         external
         payable
         onlyOtherBridge
-        nonReentrant
     {
         if (msg.value != amount) revert StandardBridge_WrongValue(amount);
         if (!Call.tryCall(to, _receiverGas(extraData), amount, "")) _credit(ETHER, to, amount);
@@ -161,7 +163,7 @@ contract StandardBridge is
         address to,
         uint256 amount,
         bytes calldata extraData
-    ) external onlyOtherBridge nonReentrant {
+    ) external onlyOtherBridge {
         uint256 deposited = deposits[localToken][remoteToken];
         if (amount > deposited) revert StandardBridge_InsufficientDeposits(deposited);
         deposits[localToken][remoteToken] = deposited - amount;
@@ -176,7 +178,7 @@ contract StandardBridge is
     }
 
     /// @inheritdoc IStandardBridge
-    function claim(address token, address to) external nonReentrant {
+    function claim(address token, address to) external {
         uint256 amount = claimable[token][msg.sender];
         if (amount == 0) revert StandardBridge_NoCredit(msg.sender);
         claimable[token][msg.sender] = 0;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-
 import {AddressAliasHelper} from "../libraries/AddressAliasHelper.sol";
 import {Call} from "../libraries/Call.sol";
 import {EOA} from "../libraries/EOA.sol";
@@ -13,7 +11,8 @@ import {IL2ToL1MessagePasser} from "./interfaces/IL2ToL1MessagePasser.sol";
 import {IOptimismMintableERC20} from "./interfaces/IOptimismMintableERC20.sol";
 
 /// @title L2StandardBridge
-contract L2StandardBridge is IL2StandardBridge, ReentrancyGuardTransient {
+/// @dev Needs no guard against reentrancy: it keeps no accounts, only burns before it sends and mints what arrived.
+contract L2StandardBridge is IL2StandardBridge {
     uint32 private constant RECEIVE_GAS_LIMIT = 200_000;
     /// @dev L1 gas of a withdrawal beside the receiver's: entry, accounting, transfer or credit, events.
     uint256 private constant L1_BASE_GAS = 250_000;
@@ -102,7 +101,6 @@ contract L2StandardBridge is IL2StandardBridge, ReentrancyGuardTransient {
         external
         payable
         onlyOtherBridge
-        nonReentrant
     {
         if (msg.value != amount) revert L2StandardBridge_WrongValue(amount);
         if (!Call.tryCall(to, _receiverGas(extraData), amount, "")) {
@@ -120,7 +118,7 @@ contract L2StandardBridge is IL2StandardBridge, ReentrancyGuardTransient {
         address to,
         uint256 amount,
         bytes calldata extraData
-    ) external onlyOtherBridge nonReentrant {
+    ) external onlyOtherBridge {
         if (!_tryMint(localToken, remoteToken, to, amount, _receiverGas(extraData))) {
             return _sendERC20(localToken, remoteToken, to, from, amount, 0, extraData);
         }
@@ -177,7 +175,7 @@ contract L2StandardBridge is IL2StandardBridge, ReentrancyGuardTransient {
         uint256 amount,
         uint32 minGasLimit,
         bytes calldata extraData
-    ) private nonReentrant {
+    ) private {
         // A token that lies here can only withdraw what was deposited for itself: L1 counts per pair.
         if (IOptimismMintableERC20(localToken).remoteToken() != remoteToken) {
             revert L2StandardBridge_WrongPair(localToken, remoteToken);
