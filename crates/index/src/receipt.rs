@@ -2,12 +2,12 @@
 
 use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, B256};
-use lockstep_primitives::{BlockNumber, Header, OpReceiptEnvelope, OpTxEnvelope, TxIndex};
+use lockstep_primitives::{Header, OpReceiptEnvelope, OpTxEnvelope, TxIndex};
 use sqlx::{FromRow, PgExecutor};
 
 use crate::{
     IndexError,
-    convert::{to_address, to_bigint, to_hash, to_optional_address, to_u32, to_u64},
+    convert::{to_address, to_hash, to_optional_address, to_u32, to_u64},
     transaction::decode_transaction,
 };
 
@@ -69,44 +69,22 @@ impl TryFrom<ReceiptRow> for StoredReceipt {
     }
 }
 
-macro_rules! receipt_query {
-    ($tail:literal) => {
-        concat!(
-            "select r.tx_index, t.raw, t.sender, r.body, r.gas_used, r.first_log_index, r.created, ",
-            "b.hash as block_hash, b.header, a.raw as attributes ",
-            "from l2_receipt r ",
-            "join l2_tx t on t.block_number = r.block_number and t.tx_index = r.tx_index ",
-            "join l2_block b on b.number = r.block_number ",
-            "join l2_tx a on a.block_number = r.block_number and a.tx_index = 0 ",
-            $tail
-        )
-    };
-}
-
 /// The receipt of the transaction with `hash`.
 ///
 /// # Errors
 /// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
 pub async fn by_hash(db: impl PgExecutor<'_>, hash: B256) -> Result<Option<StoredReceipt>, IndexError> {
-    let row: Option<ReceiptRow> =
-        sqlx::query_as(receipt_query!("where t.hash = $1")).bind(hash.as_slice()).fetch_optional(db).await?;
+    let row: Option<ReceiptRow> = sqlx::query_as(
+        "select r.tx_index, t.raw, t.sender, r.body, r.gas_used, r.first_log_index, r.created, \
+         b.hash as block_hash, b.header, a.raw as attributes from l2_tx t \
+         join l2_receipt r on r.block_number = t.block_number and r.tx_index = t.tx_index \
+         join l2_block b on b.number = t.block_number \
+         join l2_tx a on a.block_number = t.block_number and a.tx_index = 0 where t.hash = $1",
+    )
+    .bind(hash.as_slice())
+    .fetch_optional(db)
+    .await?;
     row.map(StoredReceipt::try_from).transpose()
-}
-
-/// The receipts of block `number`, in order; empty for an unknown block.
-///
-/// # Errors
-/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
-pub async fn by_block(
-    db: impl PgExecutor<'_>,
-    number: BlockNumber,
-) -> Result<Vec<StoredReceipt>, IndexError> {
-    let rows: Vec<ReceiptRow> =
-        sqlx::query_as(receipt_query!("where r.block_number = $1 order by r.tx_index"))
-            .bind(to_bigint(number.0)?)
-            .fetch_all(db)
-            .await?;
-    rows.into_iter().map(StoredReceipt::try_from).collect()
 }
 
 /// Reads stored EIP-2718 bytes.

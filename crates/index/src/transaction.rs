@@ -116,17 +116,6 @@ pub async fn hashes_of_block(db: impl PgExecutor<'_>, number: BlockNumber) -> Re
     rows.iter().map(|hash| to_hash(hash, "l2_tx.hash")).collect()
 }
 
-/// Which of `hashes` are in blocks already.
-///
-/// # Errors
-/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
-pub async fn included(db: impl PgExecutor<'_>, hashes: &[B256]) -> Result<Vec<B256>, IndexError> {
-    let hashes: Vec<&[u8]> = hashes.iter().map(|hash| hash.as_slice()).collect();
-    let rows: Vec<Vec<u8>> =
-        sqlx::query_scalar("select hash from l2_tx where hash = any($1)").bind(hashes).fetch_all(db).await?;
-    rows.iter().map(|hash| to_hash(hash, "l2_tx.hash")).collect()
-}
-
 /// Reads stored EIP-2718 bytes.
 pub(crate) fn decode_transaction(raw: &[u8]) -> Result<OpTxEnvelope, IndexError> {
     OpTxEnvelope::decode_2718_exact(raw).map_err(|_| IndexError::Corrupt("l2_tx.raw"))
