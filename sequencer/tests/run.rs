@@ -14,7 +14,7 @@ use lockstep_devnet::{Anvil, AnvilOptions, Tools, test_database};
 use lockstep_primitives::{
     BlockId, ChainConfig, GenesisAnchor, GenesisBalance, L1Contracts, RollupConfig, SystemConfig,
 };
-use lockstep_sequencer::{SequencerConfig, SequencerHooks, run};
+use lockstep_sequencer::{BlockMode, SequencerConfig, SequencerHooks, run};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -66,8 +66,9 @@ struct Running {
     task: JoinHandle<eyre::Result<()>>,
 }
 
-async fn start(database: &str, l1: &str, dir: &Path) -> Running {
+async fn start(database: &str, l1: &str, dir: &Path, block_mode: BlockMode) -> Running {
     let config = SequencerConfig {
+        block_mode,
         data_dir: dir.to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         ..SequencerConfig::new(dir.join("rollup.json"), database, l1.to_owned())
@@ -112,7 +113,7 @@ fn transfer(from: &PrivateKeySigner, nonce: u64) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blocks_are_made_above_anvil_and_a_restart_goes_on() {
+async fn blocks_are_made_above_anvil_and_a_restart_goes_on_also_on_demand() {
     let dir = TempDir::new().unwrap();
     let database = test_database().await.unwrap();
     let options = AnvilOptions { persist: false, ..AnvilOptions::new(dir.path().join("l1")) };
@@ -122,7 +123,7 @@ async fn blocks_are_made_above_anvil_and_a_restart_goes_on() {
     let rollup = rollup(&l1, key.address()).await;
     std::fs::write(dir.path().join("rollup.json"), serde_json::to_vec(&rollup).unwrap()).unwrap();
 
-    let sequencer = start(database.url(), &anvil.rpc_url(), dir.path()).await;
+    let sequencer = start(database.url(), &anvil.rpc_url(), dir.path(), BlockMode::Interval).await;
     sequencer.wait_for_block(2).await;
     let hash = *sequencer.rpc.send_raw_transaction(&transfer(&key, 0)).await.unwrap().tx_hash();
     let sent_at = sequencer.rpc.get_block_number().await.unwrap();
@@ -132,9 +133,18 @@ async fn blocks_are_made_above_anvil_and_a_restart_goes_on() {
     let head = sequencer.rpc.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap().header;
     sequencer.stop().await;
 
-    let sequencer = start(database.url(), &anvil.rpc_url(), dir.path()).await;
+    let sequencer = start(database.url(), &anvil.rpc_url(), dir.path(), BlockMode::Interval).await;
     sequencer.wait_for_block(head.number + 1).await;
     let same = sequencer.rpc.get_block_by_number(head.number.into()).await.unwrap().unwrap().header;
     assert_eq!(same.hash, head.hash);
+    sequencer.stop().await;
+
+    let sequencer = start(database.url(), &anvil.rpc_url(), dir.path(), BlockMode::OnDemand).await;
+    let before = sequencer.rpc.get_block_number().await.unwrap();
+    let _pending = sequencer.rpc.send_raw_transaction(&transfer(&key, 1)).await.unwrap();
+    sequencer.wait_for_block(before + 1).await;
+    while sequencer.rpc.get_balance(NOBODY).await.unwrap() < U256::from(10) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     sequencer.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Blocks, restarts, reorgs, and the chain that L1 defines.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use alloy::primitives::{Address, B256};
 use lockstep_index::{IndexError, block, pool_tx, transaction};
@@ -13,6 +13,7 @@ use crate::{
     DerivedBlock, DerivedHeads,
     build::inputs_of,
     chain::{Chain, ChainError},
+    engine::EngineError,
     rpc::{PoolApi, PoolStatus},
 };
 
@@ -247,4 +248,43 @@ async fn a_replacement_that_pays_more_takes_the_place_in_pool_and_table() {
     assert_eq!(rows.iter().map(|row| row.hash).collect::<Vec<_>>(), [new]);
     assert!(sequencer.pool.by_hash(old).is_none());
     assert_eq!(sequencer.pool.pending_nonce(key(0).address()), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sequencer_whose_lease_another_took_seals_nothing() {
+    let machine = Machine::new(&FakeL1::new()).await;
+    let mut paused = machine.start().await;
+    let common = paused.seal().await;
+    paused.lose_lease().await;
+    let disk = TempDir::new().unwrap();
+    let mut leader = machine.start_in(disk.path()).await;
+
+    let refused = paused.engine.produce(common.header.timestamp + 2).await;
+
+    assert!(matches!(refused, Err(EngineError::Chain(ChainError::Index(IndexError::LeaseLost { .. })))));
+    assert_eq!(leader.seal().await.header.parent_hash, common.hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: run it alone with --ignored --nocapture"]
+async fn seal_time_of_a_thousand_transfers() {
+    const TRANSFERS: u64 = 1_000;
+    let machine = Machine::new(&FakeL1::new()).await;
+    let mut sequencer = machine.start().await;
+    let raws: Vec<_> = (0..TRANSFERS)
+        .map(|i| {
+            let to = Address::from_word(B256::from(alloy::primitives::U256::from(i + 1) << 64));
+            transfer(u8::try_from(i % 8).unwrap(), i / 8, to, 1)
+        })
+        .collect();
+    let admitting = Instant::now();
+    for result in futures::future::join_all(raws.into_iter().map(|raw| sequencer.pool.submit(raw))).await {
+        result.unwrap();
+    }
+    let admitted = admitting.elapsed();
+    let sealing = Instant::now();
+    let block = sequencer.seal().await;
+    let sealed = sealing.elapsed();
+    assert_eq!(block.transactions.len() as u64, TRANSFERS + 1);
+    println!("admit/transfers={TRANSFERS}: {admitted:?}; seal/transfers={TRANSFERS}: {sealed:?}");
 }

@@ -233,7 +233,7 @@ impl Machine {
         let options = StateOptions { cache_bytes: 16 << 20, history_blocks: 64 };
         let state = StateStore::open(&disk.join("state"), options).unwrap();
         let chain = Chain::open(index.clone(), state, rollup, term).await.unwrap();
-        let limits = PoolLimits { per_sender: 16, total: 64 };
+        let limits = PoolLimits { per_sender: 256, total: 4_096 };
         let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await.unwrap());
         pool.reload(chain.head_view().await.unwrap()).await.unwrap();
         tokio::spawn(writer.run(stop.clone()));
@@ -306,9 +306,14 @@ impl Sequencer {
         self.engine.leave_orphans().await.unwrap();
     }
 
+    /// Gives up the lease and goes on, as if it had lapsed unnoticed.
+    pub(super) async fn lose_lease(&self) {
+        stored_lease::release(self.index.pool(), self.term).await.unwrap();
+    }
+
     /// Gives up the lease and closes everything.
     pub(super) async fn stop(self) {
-        stored_lease::release(self.index.pool(), self.term).await.unwrap();
+        self.lose_lease().await;
         let Self { engine, pool, index, .. } = self;
         drop((engine, pool));
         index.close().await;
