@@ -68,7 +68,8 @@ pub async fn run(
 }
 
 /// Derives the whole chain up to L1's newest block at the time of the call, from `config.data_dir` on; number
-/// and hash of every block, genesis first. With an empty folder it uses nothing but L1.
+/// and hash of every block, genesis first. With an empty folder it uses nothing but L1. If `shutdown` is
+/// cancelled, the chain is as long as it got.
 ///
 /// # Errors
 /// As [`run`].
@@ -92,6 +93,7 @@ pub async fn rebuild(
 fn open(config: &VerifierConfig) -> eyre::Result<Driver> {
     let rollup = read_rollup_config(&config.rollup_config)?;
     let genesis = Arc::new(Genesis::new(&rollup));
+    lockstep_l1::preload_kzg();
     let reader = L1Reader::new(&config.l1_rpc, config.l1_beacon.as_deref(), &rollup)?;
     fs::create_dir_all(&config.data_dir)
         .wrap_err_with(|| format!("cannot create {}", config.data_dir.display()))?;

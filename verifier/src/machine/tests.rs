@@ -6,14 +6,14 @@ use alloy::{
     consensus::TxEip1559,
     eips::eip2718::Encodable2718,
     network::TxSignerSync,
-    primitives::{Address, Bytes, TxKind, U256, keccak256},
+    primitives::{TxKind, U256, keccak256},
 };
 use lockstep_codec::{BatchBlock, Channel, encode};
 use lockstep_derive::{L1Block, Submission};
 use lockstep_l1::dev_key;
 use lockstep_primitives::{
-    ChainConfig, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, L1Contracts, OpTxEnvelope,
-    SystemConfig, TxDeposit,
+    ChainConfig, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, L1Contracts, SystemConfig,
+    TxDeposit,
 };
 use tempfile::TempDir;
 
