@@ -188,7 +188,7 @@ pub enum SubmitError {
         /// Gas needed at least.
         needed: u64,
     },
-    /// Gas limit above the floor of EIP-7623 is missing.
+    /// Gas limit below what the data costs at least (EIP-7623).
     #[error("insufficient gas for floor data gas cost: gas {gas}, minimum needed {needed}")]
     FloorDataGas {
         /// The transaction's gas limit.
