@@ -1,9 +1,9 @@
 //! Makes one block: execution, roots, header. Blocking; changes nothing outside.
 
-use std::{borrow::Cow, time::Instant};
+use std::time::Instant;
 
 use alloy::{
-    consensus::transaction::Recovered,
+    consensus::transaction::{Recovered, SignerRecoverable},
     eips::Encodable2718,
     primitives::{Address, B256},
 };
@@ -44,7 +44,7 @@ pub(crate) enum BuildError {
     #[error("cannot read or stage the state")]
     State(#[from] StateError),
     #[error("a stored block is malformed: {0}")]
-    Malformed(Cow<'static, str>),
+    Malformed(&'static str),
 }
 
 /// Fills a block with pooled transactions until it is full or `deadline` has passed.
@@ -84,7 +84,7 @@ pub(crate) fn build(
     Ok((seal(state, builder.finish()?)?, lessons))
 }
 
-/// Executes a block whose inputs are given: one that Postgres holds, or one that L1 defines.
+/// Executes a block whose inputs are given: one that Postgres holds, with its `senders`, or one that L1 defines.
 pub(crate) fn replay(
     state: &StateStore,
     rules: &Rules,
@@ -94,14 +94,9 @@ pub(crate) fn replay(
 ) -> Result<Built, BuildError> {
     let view = state.latest()?;
     let executed = execute_with(WrapDatabaseRef(view), rules, parent, inputs, |index, tx| {
-        // libsecp256k1 behind `alloy`; stf alone would fall back to slower pure Rust.
-        senders.get(index).copied().or_else(|| recover(tx))
+        senders.get(index).copied().or_else(|| tx.recover_signer().ok())
     })?;
     seal(state, executed)
-}
-
-fn recover(tx: &lockstep_primitives::OpTxEnvelope) -> Option<Address> {
-    alloy::consensus::transaction::SignerRecoverable::recover_signer(tx).ok()
 }
 
 fn seal(state: &StateStore, executed: Executed) -> Result<Built, BuildError> {
@@ -114,7 +109,6 @@ fn seal(state: &StateStore, executed: Executed) -> Result<Built, BuildError> {
 /// The inputs that a sealed block was made from.
 pub(crate) fn inputs_of(block: &SealedBlock) -> Result<BlockInputs, BuildError> {
     let header = &block.header;
-    let malformed = |what: &'static str| BuildError::Malformed(what.into());
     Ok(BlockInputs {
         number: block.block_ref().number,
         parent_hash: header.parent_hash,
@@ -122,7 +116,7 @@ pub(crate) fn inputs_of(block: &SealedBlock) -> Result<BlockInputs, BuildError> 
         prev_randao: header.mix_hash,
         parent_beacon_block_root: header
             .parent_beacon_block_root
-            .ok_or_else(|| malformed("no parent beacon block root"))?,
+            .ok_or_else(|| BuildError::Malformed("no parent beacon block root"))?,
         fee_recipient: header.beneficiary,
         gas_limit: header.gas_limit,
         eip1559: eip1559(header)?,
@@ -139,7 +133,7 @@ pub(crate) fn system_of(block: &SealedBlock) -> Result<SystemConfig, BuildError>
         .first()
         .and_then(|tx| tx.as_deposit())
         .and_then(|deposit| L1Attributes::from_calldata(&deposit.input))
-        .ok_or(BuildError::Malformed("no L1 attributes".into()))?;
+        .ok_or(BuildError::Malformed("no L1 attributes"))?;
     let eip1559 = eip1559(&block.header)?;
     Ok(SystemConfig {
         gas_limit: block.header.gas_limit,
@@ -156,5 +150,5 @@ pub(crate) fn system_of(block: &SealedBlock) -> Result<SystemConfig, BuildError>
 
 fn eip1559(header: &Header) -> Result<Eip1559Params, BuildError> {
     Eip1559Params::from_extra_data(&header.extra_data)
-        .ok_or(BuildError::Malformed("no fee parameters in extraData".into()))
+        .ok_or(BuildError::Malformed("no fee parameters in extraData"))
 }

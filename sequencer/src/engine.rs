@@ -191,7 +191,7 @@ impl Engine {
     /// The head moved up by one block.
     async fn announce(&mut self, sealed: &Arc<SealedBlock>) -> Result<(), EngineError> {
         let view = self.chain.head_view().await?;
-        self.pool.on_sealed(view, sealed).await;
+        self.pool.on_sealed(view, sealed.clone()).await;
         self.heads.unsafe_head = sealed.block_ref();
         self.publish_heads();
         // Nobody listening is fine.

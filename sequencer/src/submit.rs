@@ -4,7 +4,10 @@
 //! one statement. Only then does it enter the pool, where blocks are made from, and only then is it
 //! acknowledged.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use alloy::primitives::{Address, B256, Bytes};
 use jsonrpsee::core::async_trait;
@@ -89,8 +92,12 @@ impl Pool {
 
     /// Follows a sealed block: `head` becomes what submissions are judged against, and what the block used up
     /// leaves the pool.
-    pub(crate) async fn on_sealed(&self, head: HeadView, block: &SealedBlock) {
-        let stale = self.shared.follow(head, block);
+    pub(crate) async fn on_sealed(&self, head: HeadView, block: Arc<SealedBlock>) {
+        let shared = self.shared.clone();
+        let stale = spawn_blocking(move || shared.follow(head, &block)).await.unwrap_or_else(|error| {
+            error!(%error, "pool did not follow a block");
+            Vec::new()
+        });
         self.shared.forget(&stale).await;
     }
 
@@ -143,17 +150,25 @@ impl Shared {
     fn follow(&self, head: HeadView, block: &SealedBlock) -> Vec<B256> {
         let head = Arc::new(head);
         *self.head.write() = head.clone();
-        let mut stale = Vec::new();
-        let mut pool = self.pool.lock();
-        for (tx, sender) in block.transactions.iter().zip(&block.senders) {
-            pool.remove(tx.tx_hash());
-            // Deposits use nonces too; the state knows.
-            match head.account(*sender) {
-                Ok(account) => {
-                    stale.extend(pool.set_nonce(*sender, account.nonce).into_iter().map(|tx| tx.hash));
+        // Deposits and authorizations use nonces too; the state knows.
+        let senders: HashSet<_> = block.senders.iter().copied().collect();
+        let nonces: Vec<_> = senders
+            .into_iter()
+            .filter_map(|sender| match head.account(sender) {
+                Ok(account) => Some((sender, account.nonce)),
+                Err(error) => {
+                    error!(%error, %sender, "account unreadable");
+                    None
                 }
-                Err(error) => error!(%error, %sender, "account unreadable"),
-            }
+            })
+            .collect();
+        let mut pool = self.pool.lock();
+        for tx in &block.transactions {
+            pool.remove(tx.tx_hash());
+        }
+        let mut stale = Vec::new();
+        for (sender, nonce) in nonces {
+            stale.extend(pool.set_nonce(sender, nonce).into_iter().map(|tx| tx.hash));
         }
         stale
     }

@@ -155,7 +155,7 @@ fn a_skipped_sender_gives_no_more_transactions_and_others_go_on() {
     assert_eq!(ready.map(|tx| tx.sender[19]).collect::<Vec<_>>(), [2]);
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Insert { sender: u8, nonce: u64, fee: u128 },
     Remove { sender: u8, nonce: u64 },
