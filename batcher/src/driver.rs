@@ -31,6 +31,8 @@ use crate::{
 
 /// Looks at posted submissions while another is on its way: each so many polls.
 const WATCH_POLLS: u32 = 4;
+/// Time between two looks at the account's balance.
+const BALANCE_INTERVAL: Duration = Duration::from_secs(10);
 /// Compression that is assumed before the first channel.
 const FIRST_RATIO: f64 = 0.6;
 
@@ -47,6 +49,7 @@ pub(crate) struct Batcher {
     ratio: f64,
     settled_at: Option<BlockId>,
     last_batch: Option<Instant>,
+    balance_read: Option<Instant>,
 }
 
 /// Stores attempts under their submission.
@@ -87,6 +90,7 @@ impl Batcher {
             ratio: FIRST_RATIO,
             settled_at: None,
             last_batch: None,
+            balance_read: None,
         }
     }
 
@@ -362,11 +366,14 @@ impl Batcher {
         Ok(self.head(block.number.into()).await? == block)
     }
 
-    async fn measure(&self) {
+    async fn measure(&mut self) {
         let age = self.last_batch.map(|at| at.elapsed());
         telemetry::backlog(self.pending.blocks().len(), self.pending.size_bytes(), age);
-        if let Ok(balance) = self.tx.balance().await {
+        if self.balance_read.is_none_or(|at| at.elapsed() >= BALANCE_INTERVAL)
+            && let Ok(balance) = self.tx.balance().await
+        {
             telemetry::balance(balance);
+            self.balance_read = Some(Instant::now());
         }
     }
 }

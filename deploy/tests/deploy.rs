@@ -100,6 +100,17 @@ async fn with_a_timelock_the_deployer_keeps_no_right() {
 }
 
 #[tokio::test]
+async fn a_chain_without_the_create2_factory_gets_one() {
+    let l1 = L1::start().await;
+    let factory = "0x4e59b44847b379578588920cA78FbF26c0B4956C";
+    let params = serde_json::value::to_raw_value(&(factory, "0x")).unwrap();
+    let account = l1.account(9).await;
+    let _: serde_json::Value = account.provider().raw_request("anvil_setCode".into(), params).await.unwrap();
+    l1.deploy(&plan(), 9).await.unwrap();
+    assert!(!account.provider().get_code_at(factory.parse().unwrap()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn only_the_owner_deploys_without_a_timelock() {
     let l1 = L1::start().await;
     assert!(matches!(l1.deploy(&plan(), 5).await, Err(DeployError::NotOwner { .. })));

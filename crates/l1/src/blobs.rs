@@ -187,6 +187,8 @@ impl Clock {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     const BLOCK: L1BlockNumber = L1BlockNumber(7);
@@ -218,6 +220,48 @@ mod tests {
         blobs[1][2] ^= 1;
         let refused = select(&hashes, BLOCK, blobs);
         assert!(matches!(refused, Err(L1Error::BlobMismatch { expected, .. }) if expected == hashes[1]));
+    }
+
+    /// A beacon node that serves `blobs` at slot 2, genesis at second 100, and nothing else.
+    async fn beacon_node(blobs: Vec<Blob>) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0u8; 4096];
+                let length = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let (status, body) = if request.starts_with("GET /eth/v1/beacon/genesis ") {
+                    (200, serde_json::json!({"data": {"genesis_time": "100"}}))
+                } else if request.starts_with("GET /eth/v1/config/spec ") {
+                    (200, serde_json::json!({"data": {"SECONDS_PER_SLOT": "12"}}))
+                } else if request.starts_with("GET /eth/v1/beacon/blobs/2?versioned_hashes=0x01") {
+                    (200, serde_json::json!({"data": blobs}))
+                } else {
+                    (404, serde_json::json!({"message": "not found"}))
+                };
+                let body = body.to_string();
+                let head = format!(
+                    "HTTP/1.1 {status} OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all(head.as_bytes()).await.unwrap();
+                stream.write_all(body.as_bytes()).await.unwrap();
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_beacon_node_is_asked_for_the_slot_of_the_block() {
+        let (blobs, hashes) = blobs();
+        let source = BlobSource::beacon(&beacon_node(blobs.clone()).await).unwrap();
+        let at = |timestamp| L1BlockRef { number: BLOCK, timestamp, ..L1BlockRef::default() };
+        let (here, elsewhere) = (at(124), at(136));
+        let tx = |block| BlobTx { block, hash: B256::ZERO, versioned_hashes: &hashes };
+        assert_eq!(source.fetch(&tx(&here)).await.unwrap(), blobs);
+        assert!(matches!(source.fetch(&tx(&elsewhere)).await, Err(L1Error::BlobsGone(BLOCK))));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod kzg;
 mod manager;
 mod options;
 mod reader;
+mod refusal;
 
 pub use alloy::eips::eip4844::Blob;
 pub use blob_fee::BlobSchedule;

@@ -11,13 +11,16 @@ use alloy::{
     providers::{Provider, RootProvider},
     rpc::types::TransactionRequest,
     signers::{SignerSync, local::PrivateKeySigner},
+    transports::{RpcError, TransportErrorKind},
 };
 use lockstep_primitives::BlockId;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Fees, Journal, L1Error, Market, PreparedTx, TxOptions, client, error::rpc, kzg};
+use crate::{
+    Fees, Journal, L1Error, Market, PreparedTx, TxOptions, client, error::rpc, kzg, refusal::Refusal,
+};
 
 /// Percent added to the node's gas estimate.
 const GAS_MARGIN_PERCENT: u64 = 20;
@@ -432,11 +435,8 @@ impl TxManager {
             call.max_fee_per_gas = Some(fees.max_fee);
             call.max_priority_fee_per_gas = Some(fees.tip);
         }
-        let estimate =
-            self.provider.estimate_gas(call).await.map_err(|error| match error.as_error_resp() {
-                Some(answer) => self.refusal(&answer.message),
-                None => rpc("eth_estimateGas")(error),
-            })?;
+        let estimate = self.provider.estimate_gas(call).await;
+        let estimate = estimate.map_err(|error| self.refusal("eth_estimateGas", error))?;
         Ok((estimate + estimate * GAS_MARGIN_PERCENT / 100).min(MAX_GAS_LIMIT.max(estimate)))
     }
 
@@ -445,25 +445,23 @@ impl TxManager {
         let Err(error) = self.provider.send_raw_transaction(&tx.raw).await else {
             return Ok(Sent::Known);
         };
-        let Some(answer) = error.as_error_resp() else {
-            return Err(rpc("eth_sendRawTransaction")(error));
-        };
-        match Refusal::of(&answer.message) {
+        match error.as_error_resp().map_or(Refusal::Other, |answer| Refusal::of(&answer.message)) {
             // It is there, or its nonce is used: the next look says which.
             Refusal::Known | Refusal::NonceTooLow => Ok(Sent::Known),
             Refusal::Underpriced => {
-                warn!(hash = %tx.hash, message = %answer.message, "the node wants higher fees");
+                warn!(hash = %tx.hash, %error, "the node wants higher fees");
                 Ok(Sent::Underpriced)
             }
-            Refusal::Funds | Refusal::Other => Err(self.refusal(&answer.message)),
+            _ => Err(self.refusal("eth_sendRawTransaction", error)),
         }
     }
 
-    fn refusal(&self, message: &str) -> L1Error {
-        if Refusal::of(message) == Refusal::Funds {
-            L1Error::InsufficientFunds { sender: self.address(), message: message.to_owned() }
-        } else {
-            L1Error::Reverted(message.to_owned())
+    fn refusal(&self, what: &'static str, error: RpcError<TransportErrorKind>) -> L1Error {
+        let message = error.as_error_resp().map(|answer| answer.message.to_string()).unwrap_or_default();
+        match Refusal::of(&message) {
+            Refusal::Funds => L1Error::InsufficientFunds { sender: self.address(), message },
+            Refusal::Reverted => L1Error::Reverted(message),
+            _ => rpc(what)(error),
         }
     }
 
@@ -488,52 +486,4 @@ enum Sent {
     Known,
     /// Another transaction with this nonce pays too much to be replaced by it, or the fees are too low at all.
     Underpriced,
-}
-
-/// Why a node did not take a transaction, by the words that geth and its peers share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    Known,
-    NonceTooLow,
-    Underpriced,
-    Funds,
-    Other,
-}
-
-impl Refusal {
-    fn of(message: &str) -> Self {
-        let message = message.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if says(&["already known", "already imported", "known transaction"]) {
-            Self::Known
-        } else if says(&["nonce too low"]) {
-            Self::NonceTooLow
-        } else if says(&["underpriced", "fee too low", "less than block base fee"]) {
-            Self::Underpriced
-        } else if says(&["insufficient funds"]) {
-            Self::Funds
-        } else {
-            Self::Other
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_words_of_nodes_are_understood() {
-        for (message, refusal) in [
-            ("already known", Refusal::Known),
-            ("transaction already imported", Refusal::Known),
-            ("nonce too low: next nonce 5, tx nonce 4", Refusal::NonceTooLow),
-            ("replacement transaction underpriced", Refusal::Underpriced),
-            ("max fee per gas less than block base fee", Refusal::Underpriced),
-            ("Insufficient funds for gas * price + value", Refusal::Funds),
-            ("execution reverted", Refusal::Other),
-        ] {
-            assert_eq!(Refusal::of(message), refusal, "{message}");
-        }
-    }
 }
