@@ -41,14 +41,3 @@ create table batch (
     last_block bigint not null
 );
 create index batch_blocks on batch (first_block, last_block);
-
--- Output proposals. One writing process: the proposer.
-create table proposal (
-    proposal_index bigint primary key,
-    output_root bytea not null,
-    block_number bigint not null,
-    l1_block_number bigint not null,
-    l1_tx_hash bytea not null,
-    status text not null check (status in ('open', 'confirmed', 'rejected'))
-);
-create index proposal_block on proposal (block_number);

@@ -24,7 +24,6 @@ pub mod head;
 pub mod lease;
 pub mod log;
 pub mod pool_tx;
-pub mod proposal;
 pub mod receipt;
 mod seal;
 pub mod submission;

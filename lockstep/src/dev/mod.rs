@@ -10,9 +10,11 @@ mod summary;
 
 use std::{path::PathBuf, time::Duration};
 
+use alloy::providers::{MULTICALL3_ADDRESS, ProviderBuilder, ext::AnvilApi};
 use data_dir::{DataDir, write_atomically};
-use eyre::{WrapErr, bail};
+use eyre::{WrapErr, bail, eyre};
 use keys::Keys;
+use lockstep_contracts::runtime_code;
 use lockstep_devnet::{Anvil, AnvilOptions, Postgres, PostgresOptions, Tools};
 use lockstep_l1::{TxManager, TxOptions, check_not_public};
 use lockstep_primitives::RollupConfig;
@@ -117,7 +119,9 @@ async fn start_backing(args: &DevArgs, dir: &DataDir) -> eyre::Result<Backing> {
             block_time: Some(args.l1_block_time),
             ..AnvilOptions::new(dir.l1())
         };
-        Anvil::start(&tools, options).await.map(Some).map_err(eyre::Report::from)
+        let anvil = Anvil::start(&tools, options).await?;
+        preload(&anvil.rpc_url()).await?;
+        Ok(Some(anvil))
     };
     let postgres = async {
         if args.database_url.is_some() {
@@ -141,6 +145,13 @@ async fn start_backing(args: &DevArgs, dir: &DataDir) -> eyre::Result<Backing> {
     Ok(Backing { l1_rpc, database_url, anvil, postgres })
 }
 
+/// Puts on the private L1 what every public L1 has and bridge clients look for: Multicall3.
+async fn preload(l1_rpc: &str) -> eyre::Result<()> {
+    let code = runtime_code("MultiCall3").ok_or_else(|| eyre!("the bytecode of Multicall3 is missing"))?;
+    let provider = ProviderBuilder::new().connect(l1_rpc).await?;
+    Ok(provider.anvil_set_code(MULTICALL3_ADDRESS, code).await?)
+}
+
 impl Backing {
     /// The private Postgres; never the user's own, whose URL may hold a password.
     fn shown_database(&self) -> String {
@@ -151,13 +162,13 @@ impl Backing {
     async fn lost(&mut self) -> eyre::Report {
         let anvil = async {
             match &mut self.anvil {
-                Some(anvil) => eyre::eyre!("the private L1 stopped: {:?}", anvil.exited().await),
+                Some(anvil) => eyre!("the private L1 stopped: {:?}", anvil.exited().await),
                 None => std::future::pending().await,
             }
         };
         let postgres = async {
             match &mut self.postgres {
-                Some(postgres) => eyre::eyre!("the private Postgres stopped: {:?}", postgres.exited().await),
+                Some(postgres) => eyre!("the private Postgres stopped: {:?}", postgres.exited().await),
                 None => std::future::pending().await,
             }
         };

@@ -1,13 +1,12 @@
-//! The batcher's journal, batches and proposals.
+//! The batcher's journal and batches.
 
 use alloy_primitives::{B256, Bytes};
 use lockstep_index::{
     IndexError,
     batch::{self, Batch},
-    proposal::{self, Proposal, ProposalStatus},
     submission::{self, Attempt, DaType, NewSubmission, Step},
 };
-use lockstep_primitives::{BlockId, BlockNumber, L1BlockNumber};
+use lockstep_primitives::{BlockId, BlockNumber};
 
 use crate::support::empty;
 
@@ -95,24 +94,4 @@ async fn batch_of_a_reorged_l1_block_is_replaced() {
     batch::insert(index.pool(), &moved).await.unwrap();
     assert_eq!(batch::by_block(index.pool(), BlockNumber(9)).await.unwrap(), Some(moved));
     assert_eq!(batch::by_block(index.pool(), BlockNumber(10)).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn rejected_proposal_is_not_the_latest() {
-    let (index, _database) = empty().await;
-    let proposal = |index, status| Proposal {
-        index,
-        output_root: B256::repeat_byte(3),
-        block_number: BlockNumber(10 * index),
-        l1_block_number: L1BlockNumber(40),
-        l1_tx_hash: B256::repeat_byte(4),
-        status,
-    };
-    proposal::upsert(index.pool(), &proposal(1, ProposalStatus::Confirmed)).await.unwrap();
-    proposal::upsert(index.pool(), &proposal(2, ProposalStatus::Open)).await.unwrap();
-    let latest = proposal::latest(index.pool()).await.unwrap();
-    assert_eq!(latest, Some(proposal(2, ProposalStatus::Open)));
-    proposal::upsert(index.pool(), &proposal(2, ProposalStatus::Rejected)).await.unwrap();
-    let latest = proposal::latest(index.pool()).await.unwrap();
-    assert_eq!(latest, Some(proposal(1, ProposalStatus::Confirmed)));
 }
