@@ -1,8 +1,9 @@
 //! What an operator sets, as flags or `LOCKSTEP_…` variables.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use lockstep_codec::MAX_BLOBS;
+use lockstep_index::DatabaseUrl;
 use lockstep_l1::{KeySource, TxOptions};
 use tokio::sync::oneshot;
 
@@ -68,30 +69,6 @@ pub enum DataAvailability {
 pub struct BatcherHooks {
     /// Receives the bound address once the batcher works.
     pub on_ready: Option<oneshot::Sender<SocketAddr>>,
-}
-
-/// A Postgres URL; never shown, since it may hold a password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    /// The URL itself, for the driver.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: Into<String>> From<T> for DatabaseUrl {
-    fn from(url: T) -> Self {
-        Self(url.into())
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(hidden)")
-    }
 }
 
 fn parse_blobs(text: &str) -> Result<usize, String> {

@@ -12,7 +12,7 @@ mod pending;
 mod price;
 mod telemetry;
 
-pub use config::{BatcherConfig, BatcherHooks, DataAvailability, DatabaseUrl};
+pub use config::{BatcherConfig, BatcherHooks, DataAvailability};
 
 use std::{fs, time::Duration};
 

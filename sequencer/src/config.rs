@@ -1,7 +1,8 @@
 //! What an operator sets, as flags or `LOCKSTEP_…` variables.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use lockstep_index::DatabaseUrl;
 use lockstep_service::RpcLimits;
 use tokio::sync::oneshot;
 
@@ -25,9 +26,6 @@ pub struct SequencerConfig {
     /// JSON-RPC of an L1 node.
     #[arg(long, env = "LOCKSTEP_L1_RPC", value_name = "URL")]
     pub l1_rpc: String,
-    /// Beacon API of L1; needed where the L1 node is not anvil.
-    #[arg(long, env = "LOCKSTEP_L1_BEACON", value_name = "URL")]
-    pub l1_beacon: Option<String>,
     /// JSON-RPC of the verifier whose derivation gives the safe and finalized heads; none: they stay at genesis.
     #[arg(long, env = "LOCKSTEP_VERIFIER_RPC", value_name = "URL")]
     pub verifier_rpc: Option<String>,
@@ -81,7 +79,6 @@ impl SequencerConfig {
             database_url: database_url.into(),
             data_dir: "lockstep-data/sequencer".into(),
             l1_rpc,
-            l1_beacon: None,
             verifier_rpc: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 9545)),
             block_time: Duration::from_secs(1),
@@ -108,30 +105,6 @@ pub enum BlockMode {
     Interval,
     /// As soon as a transaction or an L1 block with deposits waits; time still passes only in whole seconds.
     OnDemand,
-}
-
-/// A Postgres URL; never shown, since it may hold a password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    /// The URL itself, for the driver.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: Into<String>> From<T> for DatabaseUrl {
-    fn from(url: T) -> Self {
-        Self(url.into())
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(hidden)")
-    }
 }
 
 /// What a caller wants to hear from a running sequencer.
@@ -161,10 +134,5 @@ mod tests {
         let parsed = Command::try_parse_from(flags).unwrap().config;
         let new = SequencerConfig::new("rollup.json".into(), "url", "l1".into());
         assert_eq!(format!("{parsed:?}"), format!("{new:?}"));
-    }
-
-    #[test]
-    fn a_database_url_is_never_shown() {
-        assert_eq!(format!("{:?}", DatabaseUrl::from("postgres://u:secret@h/d")), "DatabaseUrl(hidden)");
     }
 }

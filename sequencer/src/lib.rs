@@ -30,7 +30,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
-pub use config::{BlockMode, DatabaseUrl, SequencerConfig, SequencerHooks};
+pub use config::{BlockMode, SequencerConfig, SequencerHooks};
 pub use l1::L1Source;
 pub use run::run;
 pub use safe::{DerivedBlock, DerivedChain, DerivedHeads, VerifierError, VerifierRpc};

@@ -44,7 +44,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> eyre::Result<()> {
     let rollup = Arc::new(read_rollup(&config.rollup_config)?);
-    let l1 = L1Reader::new(&config.l1_rpc, config.l1_beacon.as_deref(), &rollup)?;
+    let l1 = L1Reader::without_batches(&config.l1_rpc, &rollup)?;
     check_l1(&l1).await?;
     let verifier = config.verifier_rpc.as_deref().map(VerifierRpc::new).transpose()?;
     let state = open_state(&config).await?;

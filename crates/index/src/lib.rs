@@ -28,11 +28,13 @@ pub mod receipt;
 mod seal;
 pub mod submission;
 pub mod transaction;
+mod url;
 pub mod withdrawal;
 
 pub use error::IndexError;
 pub use seal::{init_genesis, rewind, seal};
 pub use sqlx::PgTransaction;
+pub use url::DatabaseUrl;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 //! here and never asked of an RPC.
 
 use alloy::eips::eip7840::BlobParams;
+use alloy_hardforks::ethereum;
 
 /// Blob parameters of one L1 chain, by activation time (EIP-7840, EIP-7892).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,24 +24,24 @@ enum Fork {
 
 const MAINNET: &[(u64, Fork)] = &[
     (0, Fork::Cancun),
-    (1_746_612_311, Fork::Prague),
-    (1_764_798_551, Fork::Osaka),
-    (1_765_290_071, Fork::Bpo1),
-    (1_767_747_671, Fork::Bpo2),
+    (ethereum::MAINNET_PRAGUE_TIMESTAMP, Fork::Prague),
+    (ethereum::MAINNET_OSAKA_TIMESTAMP, Fork::Osaka),
+    (ethereum::MAINNET_BPO1_TIMESTAMP, Fork::Bpo1),
+    (ethereum::MAINNET_BPO2_TIMESTAMP, Fork::Bpo2),
 ];
 const SEPOLIA: &[(u64, Fork)] = &[
     (0, Fork::Cancun),
-    (1_741_159_776, Fork::Prague),
-    (1_760_427_360, Fork::Osaka),
-    (1_761_017_184, Fork::Bpo1),
-    (1_761_607_008, Fork::Bpo2),
+    (ethereum::SEPOLIA_PRAGUE_TIMESTAMP, Fork::Prague),
+    (ethereum::SEPOLIA_OSAKA_TIMESTAMP, Fork::Osaka),
+    (ethereum::SEPOLIA_BPO1_TIMESTAMP, Fork::Bpo1),
+    (ethereum::SEPOLIA_BPO2_TIMESTAMP, Fork::Bpo2),
 ];
 const HOODI: &[(u64, Fork)] = &[
     (0, Fork::Cancun),
-    (1_742_999_832, Fork::Prague),
-    (1_761_677_592, Fork::Osaka),
-    (1_762_365_720, Fork::Bpo1),
-    (1_762_955_544, Fork::Bpo2),
+    (ethereum::HOODI_PRAGUE_TIMESTAMP, Fork::Prague),
+    (ethereum::HOODI_OSAKA_TIMESTAMP, Fork::Osaka),
+    (ethereum::HOODI_BPO1_TIMESTAMP, Fork::Bpo1),
+    (ethereum::HOODI_BPO2_TIMESTAMP, Fork::Bpo2),
 ];
 /// Private L1s run Osaka from genesis.
 const OSAKA: &[(u64, Fork)] = &[(0, Fork::Osaka)];

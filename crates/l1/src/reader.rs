@@ -51,10 +51,17 @@ pub struct L1Reader {
 #[derive(Debug)]
 struct Inner {
     provider: RootProvider,
-    blobs: BlobSource,
+    batches: Batches,
     contracts: L1Contracts,
     chain_id: u64,
     schedule: BlobSchedule,
+}
+
+/// Whether a reader gives what the batcher posted.
+#[derive(Debug)]
+enum Batches {
+    LeftOut,
+    From(BlobSource),
 }
 
 impl L1Reader {
@@ -70,15 +77,22 @@ impl L1Reader {
             Some(url) => BlobSource::beacon(url)?,
             None => BlobSource::Anvil(provider.clone()),
         };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                provider,
-                blobs,
-                contracts: config.contracts,
-                chain_id: config.chain.l1_chain_id,
-                schedule: BlobSchedule::of(config.chain.l1_chain_id),
-            }),
-        })
+        Ok(Self::with(provider, Batches::From(blobs), config))
+    }
+
+    /// A reader that leaves out what the batcher posted: enough to build blocks, not to derive them, and in no
+    /// need of blobs.
+    ///
+    /// # Errors
+    /// [`L1Error::Url`] if the URL is not usable.
+    pub fn without_batches(rpc_url: &str, config: &RollupConfig) -> Result<Self, L1Error> {
+        Ok(Self::with(client::connect(rpc_url)?, Batches::LeftOut, config))
+    }
+
+    fn with(provider: RootProvider, batches: Batches, config: &RollupConfig) -> Self {
+        let chain_id = config.chain.l1_chain_id;
+        let schedule = BlobSchedule::of(chain_id);
+        Self { inner: Arc::new(Inner { provider, batches, contracts: config.contracts, chain_id, schedule }) }
     }
 
     /// Makes sure that the node serves the configured chain.
@@ -195,9 +209,13 @@ impl L1Reader {
         })
     }
 
-    fn addresses(&self) -> [Address; 3] {
+    fn addresses(&self) -> Vec<Address> {
         let contracts = &self.inner.contracts;
-        [contracts.inbox, contracts.portal, contracts.system_config]
+        let mut addresses = vec![contracts.portal, contracts.system_config];
+        if matches!(self.inner.batches, Batches::From(_)) {
+            addresses.push(contracts.inbox);
+        }
+        addresses
     }
 
     /// A bloom filter has no false negatives, so most blocks need no second question.
@@ -210,9 +228,11 @@ impl L1Reader {
 
     async fn logs(&self, header: &Header) -> Result<Vec<Log>, L1Error> {
         let filter =
-            Filter::new().at_block_hash(header.hash).address(self.addresses().to_vec()).event_signature(
-                vec![TRANSACTION_DEPOSITED_TOPIC, CONFIG_UPDATE_TOPIC, Inbox::BatchAppended::SIGNATURE_HASH],
-            );
+            Filter::new().at_block_hash(header.hash).address(self.addresses()).event_signature(vec![
+                TRANSACTION_DEPOSITED_TOPIC,
+                CONFIG_UPDATE_TOPIC,
+                Inbox::BatchAppended::SIGNATURE_HASH,
+            ]);
         match self.inner.provider.get_logs(&filter).await {
             Ok(mut logs) => {
                 logs.sort_by_key(|log| log.log_index);
@@ -242,10 +262,11 @@ impl L1Reader {
                 .map_err(|error| malformed(&format!("a configuration update that is not one ({error})")))?;
             block.config_updates.push(update);
         } else if log.address() == contracts.inbox && topic == Inbox::BatchAppended::SIGNATURE_HASH {
+            let Batches::From(blobs) = &self.inner.batches else { return Ok(()) };
             let event = Inbox::BatchAppended::decode_log(&log.inner)
                 .map_err(|error| malformed(&format!("a batch event that is not one ({error})")))?
                 .data;
-            let data = self.submission_data(&block.header, log, &event).await?;
+            let data = self.submission_data(&block.header, log, &event, blobs).await?;
             block.submissions.push(Submission { poster: event.poster, data });
         }
         Ok(())
@@ -258,6 +279,7 @@ impl L1Reader {
         block: &L1BlockRef,
         log: &Log,
         event: &Inbox::BatchAppended,
+        source: &BlobSource,
     ) -> Result<Bytes, L1Error> {
         let reorged = L1Error::Reorged(block.number);
         let Some(hash) = log.transaction_hash else {
@@ -278,7 +300,7 @@ impl L1Reader {
         if keccak256(versioned_hashes.concat()) != event.dataCommitment {
             return Err(uncommitted());
         }
-        let blobs = self.inner.blobs.fetch(&BlobTx { block, hash, versioned_hashes }).await?;
+        let blobs = source.fetch(&BlobTx { block, hash, versioned_hashes }).await?;
         Ok(lockstep_codec::from_blobs(&blobs).map(Bytes::from).unwrap_or_default())
     }
 }

@@ -16,6 +16,7 @@ use eyre::{WrapErr, bail, eyre};
 use keys::Keys;
 use lockstep_contracts::runtime_code;
 use lockstep_devnet::{Anvil, AnvilOptions, Postgres, PostgresOptions, Tools};
+use lockstep_index::DatabaseUrl;
 use lockstep_l1::{TxManager, TxOptions, check_not_public};
 use lockstep_primitives::RollupConfig;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,7 @@ pub(crate) struct DevArgs {
     l1_rpc: Option<String>,
     /// A Postgres database to use instead of a private one.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    database_url: Option<lockstep_sequencer::DatabaseUrl>,
+    database_url: Option<DatabaseUrl>,
     /// Where to write a JSON file once all is up.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
@@ -57,7 +58,7 @@ pub(crate) struct DevArgs {
 /// The L1 and the Postgres of a run: private ones, or those that the user named.
 struct Backing {
     l1_rpc: String,
-    database_url: lockstep_sequencer::DatabaseUrl,
+    database_url: DatabaseUrl,
     anvil: Option<Anvil>,
     postgres: Option<Postgres>,
 }

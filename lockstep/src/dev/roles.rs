@@ -178,7 +178,6 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         database_url: backing.database_url.clone(),
         data_dir: dir.sequencer(),
         l1_rpc: backing.l1_rpc.clone(),
-        l1_beacon: None,
         verifier_rpc: Some(verifier_rpc),
         listen: local(args.l2_port),
         block_time: args.roles.block_time,
@@ -199,7 +198,7 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
 fn batcher(args: &DevArgs, dir: &DataDir, backing: &Backing, keys: &Keys) -> BatcherConfig {
     BatcherConfig {
         rollup_config: dir.rollup_config(),
-        database_url: backing.database_url.expose().into(),
+        database_url: backing.database_url.clone(),
         l1_rpc: backing.l1_rpc.clone(),
         key: keys.batcher.clone(),
         max_channel_duration: args.roles.max_channel_duration,
