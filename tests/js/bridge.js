@@ -32,30 +32,30 @@ async function deposited(receipt) {
   return mined(l2, hash)
 }
 
-// From an L2 receipt to the money on L1: prove, wait, finalize.
-async function withdraw(receipt) {
+// Proves a withdrawal of an L2 receipt on L1, and returns what finalizes it after the window.
+async function prove(receipt) {
   const [withdrawal] = getWithdrawals(receipt)
-  assert.equal(await l1.getWithdrawalStatus({ receipt, targetChain: l2Chain }).catch(() => 'unknown') !== 'finalized', true)
   const { game, output } = await l1.waitToProve({ receipt, targetChain: l2Chain })
   assert.ok(game.l2BlockNumber >= receipt.blockNumber)
   const proof = await l2.buildProveWithdrawal({ account: account(0), game, output, withdrawal })
   await mined(l1, await wallet1.proveWithdrawal(proof))
-  assert.match(await l1.getWithdrawalStatus({ receipt, targetChain: l2Chain }), /^(waiting|ready)-to-finalize$/)
-  await l1.waitToFinalize({ targetChain: l2Chain, withdrawalHash: withdrawal.withdrawalHash })
-  await eventually(
-    'the withdrawal can be finalized',
-    async () => (await l1.getWithdrawalStatus({ receipt, targetChain: l2Chain })) === 'ready-to-finalize',
-  )
-  const finalized = await mined(l1, await wallet1.finalizeWithdrawal({ targetChain: l2Chain, withdrawal }))
-  assert.equal(await l1.getWithdrawalStatus({ receipt, targetChain: l2Chain }), 'finalized')
-  return finalized
+  const status = () => l1.getWithdrawalStatus({ receipt, targetChain: l2Chain })
+  assert.match(await status(), /^(waiting|ready)-to-finalize$/)
+  return async () => {
+    await l1.waitToFinalize({ targetChain: l2Chain, withdrawalHash: withdrawal.withdrawalHash })
+    await eventually('the withdrawal can be finalized', async () => (await status()) === 'ready-to-finalize')
+    await mined(l1, await wallet1.finalizeWithdrawal({ targetChain: l2Chain, withdrawal }))
+    assert.equal(await status(), 'finalized')
+    await assert.rejects(wallet1.finalizeWithdrawal({ targetChain: l2Chain, withdrawal, account: account(0) }))
+  }
 }
 
 async function depositEther() {
   const to = '0x00000000000000000000000000000000000e0001'
   const request = await l2.buildDepositTransaction({ account: account(0), mint: parseEther('2'), to })
   const receipt = await deposited(await mined(l1, await wallet1.depositTransaction(request)))
-  assert.equal(receipt.type, 'deposit')
+  const transaction = await l2.getTransaction({ hash: receipt.transactionHash })
+  assert.deepEqual([transaction.type, transaction.mint], ['deposit', parseEther('2')])
   assert.equal(await l2.getBalance({ address: to }), parseEther('2'))
 
   // Plain ETH to the portal arrives at the sender.
@@ -84,8 +84,9 @@ async function withdrawEther() {
   const to = '0x00000000000000000000000000000000000e0003'
   const request = await l1.buildInitiateWithdrawal({ account: account(0), to, value: parseEther('1') })
   const receipt = await mined(l2, await wallet2.initiateWithdrawal(request))
+  const finalize = await prove(receipt)
   return async () => {
-    await withdraw(receipt)
+    await finalize()
     assert.equal(await l1.getBalance({ address: to }), parseEther('1'))
   }
 }
@@ -121,8 +122,9 @@ async function withdrawToken({ l1Token, l2Token }) {
   const receipt = await mined(l2, await wallet2.writeContract({
     abi: l2BridgeAbi, address: L2_BRIDGE, functionName: 'withdrawTo', args: [l2Token, to, amount, 300_000, '0x'],
   }))
+  const finalize = await prove(receipt)
   return async () => {
-    await withdraw(receipt)
+    await finalize()
     assert.equal(await l1.readContract({ abi: erc20Abi, address: l1Token, functionName: 'balanceOf', args: [to] }), amount)
   }
 }
@@ -131,6 +133,6 @@ await depositEther()
 await fees()
 const pair = await token()
 await depositToken(pair)
-// Both withdrawals start before either is waited for.
+// Both withdrawals are proven before the window of either is waited for.
 for (const finish of [await withdrawEther(), await withdrawToken(pair)]) await finish()
 console.log(JSON.stringify({ ok: true }))

@@ -30,11 +30,13 @@ fn find() -> eyre::Result<PathBuf> {
     Ok(profile.join("lockstep"))
 }
 
+/// Asks for the whole workspace with a test in it, so that cargo unifies features as `cargo test` does: all
+/// that is left to compile is the binary itself.
 fn build(profile: &Path) -> eyre::Result<()> {
     let name = profile.file_name().and_then(|name| name.to_str()).ok_or_eyre("the profile has no name")?;
     let target = profile.parent().ok_or_eyre("the profile has no target directory")?;
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet", "--package", "lockstep", "--bin", "lockstep"])
+        .args(["build", "--locked", "--quiet", "--workspace", "--bin", "lockstep", "--test", "architecture"])
         .args(["--profile", if name == "debug" { "dev" } else { name }])
         .arg("--target-dir")
         .arg(target)
