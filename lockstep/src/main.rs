@@ -2,6 +2,7 @@
 
 mod config_table;
 mod dev;
+mod env_examples;
 
 use std::process::ExitCode;
 
