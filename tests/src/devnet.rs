@@ -1,22 +1,21 @@
 //! A running `lockstep dev`.
 
+use std::env;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use alloy::network::EthereumWallet;
 use alloy::primitives::{Address, B256};
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
-use eyre::{WrapErr, bail};
-use lockstep_devnet::docker;
+use eyre::{OptionExt, WrapErr, bail};
+use lockstep_devnet::{Process, TestDatabase, docker, test_database};
 use lockstep_primitives::L1Contracts;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 
 use crate::binary::lockstep_binary;
@@ -78,17 +77,39 @@ impl Account {
 #[derive(Debug)]
 pub struct Devnet {
     ready: Ready,
-    process: Dev,
+    process: Option<Process>,
     options: DevnetOptions,
     backing: Backing,
     folder: tempfile::TempDir,
 }
 
-/// What Docker supplies, where it answers; everything else is private to `lockstep dev`.
+/// What `DATABASE_URL` or Docker supplies; everything else is private to `lockstep dev`.
 #[derive(Debug, Default)]
 struct Backing {
     l1: Option<docker::Anvil>,
-    postgres: Option<docker::Postgres>,
+    postgres: Option<Database>,
+}
+
+#[derive(Debug)]
+enum Database {
+    Named(TestDatabase),
+    Docker(Box<docker::Postgres>),
+}
+
+impl Database {
+    async fn find() -> eyre::Result<Option<Self>> {
+        if env::var_os("DATABASE_URL").is_some() {
+            return Ok(Some(Self::Named(test_database().await?)));
+        }
+        Ok(docker::postgres().await.map(Box::new).map(Self::Docker))
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Named(database) => database.url(),
+            Self::Docker(container) => container.url(),
+        }
+    }
 }
 
 impl Devnet {
@@ -103,9 +124,9 @@ impl Devnet {
             .permissions(Permissions::from_mode(0o755))
             .tempdir()?;
         let l1 = if options.l1_rpc.is_none() { docker::anvil().await } else { None };
-        let backing = Backing { l1, postgres: docker::postgres().await };
-        let (process, ready) = Dev::start(&folder, &options, &backing).await?;
-        Ok(Self { ready, process, options, backing, folder })
+        let backing = Backing { l1, postgres: Database::find().await? };
+        let (process, ready) = start(&folder, &options, &backing).await?;
+        Ok(Self { ready, process: Some(process), options, backing, folder })
     }
 
     /// Where everything is.
@@ -150,20 +171,22 @@ impl Devnet {
     /// Kills the process as a power cut would, and waits until it is gone.
     ///
     /// # Errors
-    /// The operating system refuses.
+    /// It is not running.
     pub fn kill(&mut self) -> eyre::Result<()> {
-        self.process.signal(Signal::SIGKILL)?;
-        self.process.child.wait()?;
+        self.running()?.kill()?;
         Ok(())
     }
 
     /// Interrupts it as Ctrl-C does, and waits until it has stopped.
     ///
     /// # Errors
-    /// The operating system refuses.
-    pub fn interrupt(&mut self) -> eyre::Result<ExitStatus> {
-        self.process.signal(Signal::SIGINT)?;
-        Ok(self.process.child.wait()?)
+    /// It is not running.
+    pub async fn interrupt(&mut self) -> eyre::Result<ExitStatus> {
+        Ok(self.running()?.stop().await?)
+    }
+
+    fn running(&mut self) -> eyre::Result<Process> {
+        self.process.take().ok_or_eyre("lockstep dev is not running")
     }
 
     /// Starts it again on the same folder, with `more` flags.
@@ -173,7 +196,8 @@ impl Devnet {
     pub async fn start_again(&mut self, more: &[&str]) -> eyre::Result<()> {
         let mut options = self.options.clone();
         options.flags.extend(more.iter().map(|flag| (*flag).to_owned()));
-        (self.process, self.ready) = Dev::start(&self.folder, &options, &self.backing).await?;
+        let (process, ready) = start(&self.folder, &options, &self.backing).await?;
+        (self.process, self.ready) = (Some(process), ready);
         Ok(())
     }
 
@@ -214,75 +238,44 @@ fn writer(url: &str, signer: PrivateKeySigner) -> DynProvider {
     provider.erased()
 }
 
-/// The process.
-#[derive(Debug)]
-struct Dev {
-    child: Child,
+async fn start(
+    folder: &tempfile::TempDir,
+    options: &DevnetOptions,
+    backing: &Backing,
+) -> eyre::Result<(Process, Ready)> {
+    let ready_file = folder.path().join("ready.json");
+    let log = folder.path().join("dev.log");
+    let _ = fs::remove_file(&ready_file);
+    let mut command = Command::new(lockstep_binary().await?);
+    command.arg("dev").arg("--data-dir").arg(folder.path().join("data"));
+    command.args(["--l1-port", "0", "--l2-port", "0", "--ready-file"]).arg(&ready_file);
+    let l1_rpc = options.l1_rpc.as_deref().or(backing.l1.as_ref().map(|l1| l1.url()));
+    command.args(l1_rpc.into_iter().flat_map(|url| ["--l1-rpc", url]));
+    command.args(&options.flags).env_remove("LOCKSTEP_L1_RPC").env_remove("DATABASE_URL");
+    if let Some(url) = backing.postgres.as_ref().map(Database::url) {
+        command.env("DATABASE_URL", url);
+    }
+    let output = File::options().create(true).append(true).open(&log)?;
+    command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output);
+    let mut process = Process::spawn(command, Signal::SIGINT).await.wrap_err("cannot start lockstep dev")?;
+    let ready = wait_until_ready(&mut process, &ready_file, &log).await?;
+    Ok((process, ready))
 }
 
-impl Dev {
-    async fn start(
-        folder: &tempfile::TempDir,
-        options: &DevnetOptions,
-        backing: &Backing,
-    ) -> eyre::Result<(Self, Ready)> {
-        let ready_file = folder.path().join("ready.json");
-        let log = folder.path().join("dev.log");
-        let _ = fs::remove_file(&ready_file);
-        let mut command = Command::new(lockstep_binary().await?);
-        command.arg("dev").arg("--data-dir").arg(folder.path().join("data"));
-        command.args(["--l1-port", "0", "--l2-port", "0", "--ready-file"]).arg(&ready_file);
-        let l1_rpc = options.l1_rpc.as_deref().or(backing.l1.as_ref().map(|l1| l1.url()));
-        command.args(l1_rpc.into_iter().flat_map(|url| ["--l1-rpc", url]));
-        command.args(&options.flags).env_remove("LOCKSTEP_L1_RPC").env_remove("DATABASE_URL");
-        if let Some(postgres) = &backing.postgres {
-            command.env("DATABASE_URL", postgres.url());
+async fn wait_until_ready(process: &mut Process, ready_file: &Path, log: &Path) -> eyre::Result<Ready> {
+    let waiting = until("lockstep dev is up", async || {
+        if let Some(status) = process.try_wait()? {
+            bail!("lockstep dev ended with {status}");
         }
-        let output = File::options().create(true).append(true).open(&log)?;
-        command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output);
-        // Ctrl-C on the test must not reach it twice.
-        command.process_group(0);
-        let mut dev = Self { child: command.spawn().wrap_err("cannot start lockstep dev")? };
-        let ready = dev.wait_until_ready(&ready_file, &log).await?;
-        Ok((dev, ready))
-    }
-
-    async fn wait_until_ready(&mut self, ready_file: &Path, log: &Path) -> eyre::Result<Ready> {
-        let waiting = until("lockstep dev is up", async || {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("lockstep dev ended with {status}");
+        match fs::read(ready_file) {
+            Ok(json) => {
+                Ok(Some(serde_json::from_slice(&json).wrap_err("the ready file is not as specified")?))
             }
-            match fs::read(ready_file) {
-                Ok(json) => {
-                    Ok(Some(serde_json::from_slice(&json).wrap_err("the ready file is not as specified")?))
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error.into()),
-            }
-        });
-        waiting.await.wrap_err_with(|| last_lines(log))
-    }
-
-    fn signal(&self, signal: Signal) -> eyre::Result<()> {
-        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)?;
-        Ok(())
-    }
-}
-
-impl Drop for Dev {
-    /// Lets it stop what it started, so that the folder can be removed. Killed as it may be, its anvil and
-    /// Postgres follow it: their parent's death is signalled to them.
-    fn drop(&mut self) {
-        let _ = self.signal(Signal::SIGINT);
-        for _ in 0..200 {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    });
+    waiting.await.wrap_err_with(|| last_lines(log))
 }
 
 /// The end of a log, for the message of a failed test.

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use alloy::primitives::B256;
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use eyre::{WrapErr, bail};
+use lockstep_devnet::Process;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::binary::lockstep_binary;
@@ -16,7 +18,7 @@ use crate::until;
 /// A running `lockstep verifier` with an empty data directory. Dropping it stops it.
 #[derive(Debug)]
 pub struct Replica {
-    child: Child,
+    process: Process,
     rpc: DynProvider,
     folder: tempfile::TempDir,
 }
@@ -30,7 +32,8 @@ impl Replica {
         let folder = tempfile::tempdir()?;
         let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let log = File::create(folder.path().join("verifier.log"))?;
-        let child = Command::new(lockstep_binary().await?)
+        let mut command = Command::new(lockstep_binary().await?);
+        command
             .args([
                 "verifier",
                 "--l1-rpc",
@@ -47,11 +50,11 @@ impl Replica {
             .env_remove("LOCKSTEP_PROPOSER_KEY")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .wrap_err("cannot start lockstep verifier")?;
+            .stderr(log);
+        let process =
+            Process::spawn(command, Signal::SIGTERM).await.wrap_err("cannot start lockstep verifier")?;
         let rpc = ProviderBuilder::new().connect_http(format!("http://127.0.0.1:{port}").parse()?).erased();
-        let mut replica = Self { child, rpc, folder };
+        let mut replica = Self { process, rpc, folder };
         until("the verifier is up", async || Ok(replica.sync_status().await?)).await?;
         Ok(replica)
     }
@@ -93,17 +96,10 @@ impl Replica {
     }
 
     async fn sync_status(&mut self) -> eyre::Result<Option<Value>> {
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.process.try_wait()? {
             let log = last_lines(&self.folder.path().join("verifier.log"));
             bail!("lockstep verifier ended with {status}\n{log}");
         }
         Ok(self.rpc.raw_request("optimism_syncStatus".into(), ()).await.ok())
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

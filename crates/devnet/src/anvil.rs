@@ -170,7 +170,7 @@ impl Anvil {
     /// # Errors
     /// The operating system cannot stop or watch the process.
     pub async fn stop(self) -> io::Result<()> {
-        self.process.stop().await
+        self.process.stop().await.map(drop)
     }
 }
 

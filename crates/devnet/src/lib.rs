@@ -29,5 +29,6 @@ pub use anvil::{Anvil, AnvilError, AnvilOptions, DEV_MNEMONIC};
 pub use npm::FetchError;
 pub use postgres::{Postgres, PostgresError, PostgresOptions};
 pub use privileges::Unreachable;
+pub use process::Process;
 pub use testing::{TestDatabase, TestDatabaseError, TestPostgres, test_database};
 pub use tools::{PostgresTools, ToolError, Tools};

@@ -16,9 +16,10 @@ use tokio::sync::oneshot;
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
-/// A running child. Dropping it stops it: politely first, then by force.
+/// A running child. Dropping it stops it: politely first, then by force. If this process dies, it is
+/// stopped too, however this process dies.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: std::process::Child,
     stop: signal::Signal,
 }
@@ -27,7 +28,10 @@ impl Process {
     /// Starts `command` in a process group of its own, so that Ctrl-C in a terminal reaches only us and we
     /// choose the order of stopping. `stop` is the signal that ends it cleanly; the kernel sends the same
     /// one if this process dies first.
-    pub(crate) async fn spawn(mut command: Command, stop: signal::Signal) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The operating system cannot start it.
+    pub async fn spawn(mut command: Command, stop: signal::Signal) -> io::Result<Self> {
         let parent = Pid::this();
         command.process_group(0);
         // SAFETY: between fork and exec only two system calls are made; nothing allocates or locks.
@@ -41,16 +45,23 @@ impl Process {
     }
 
     /// The exit status, if the child has ended by itself.
-    pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// The operating system cannot watch it.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until the child ends by itself.
-    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// The operating system cannot watch it.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         loop {
             match self.try_wait()? {
                 Some(status) => return Ok(status),
@@ -60,24 +71,36 @@ impl Process {
     }
 
     /// Stops the child and waits until it is gone.
-    pub(crate) async fn stop(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The operating system cannot stop or watch it.
+    pub async fn stop(mut self) -> io::Result<ExitStatus> {
         tokio::task::spawn_blocking(move || self.stop_now()).await.map_err(io::Error::other)?
     }
 
-    fn stop_now(&mut self) -> io::Result<()> {
-        if self.child.try_wait()?.is_some() {
-            return Ok(());
+    /// Kills the child without a warning and waits until it is gone.
+    ///
+    /// # Errors
+    /// The operating system cannot kill or watch it.
+    pub fn kill(mut self) -> io::Result<ExitStatus> {
+        self.child.kill()?;
+        self.child.wait()
+    }
+
+    fn stop_now(&mut self) -> io::Result<ExitStatus> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(status);
         }
         self.signal(self.stop);
         let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
-            if self.child.try_wait()?.is_some() {
-                return Ok(());
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
             }
             std::thread::sleep(POLL);
         }
         self.child.kill()?;
-        self.child.wait().map(drop)
+        self.child.wait()
     }
 
     fn signal(&self, which: signal::Signal) {

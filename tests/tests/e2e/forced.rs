@@ -32,7 +32,7 @@ async fn deposit_is_forced_without_and_against_the_sequencer() {
     let options = DevnetOptions { l1_rpc: Some(anvil.rpc_url()), ..DevnetOptions::default() };
     let mut net = Devnet::start(options).await.unwrap();
 
-    net.interrupt().unwrap();
+    net.interrupt().await.unwrap();
     let (to, value) = (Address::repeat_byte(0xd0), U256::from(1_000));
     let included = deposit(&net, to, value).await;
     let replica = Replica::start(&net.ready().rollup_config, &net.ready().l1_rpc).await.unwrap();
@@ -44,7 +44,7 @@ async fn deposit_is_forced_without_and_against_the_sequencer() {
     arrives(&net, to, value).await;
     let adopted = net.l2().get_block_by_number(forced.into()).await.unwrap().unwrap().header.hash;
     assert_eq!(adopted, hash, "the sequencer goes on from what L1 forced");
-    net.interrupt().unwrap();
+    net.interrupt().await.unwrap();
 
     net.start_again(&["--dangerous-ignore-deposits"]).await.unwrap();
     let to = Address::repeat_byte(0xd1);

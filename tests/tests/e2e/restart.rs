@@ -19,7 +19,7 @@ async fn chain_goes_on_after_sigkill_and_after_ctrl_c() {
 
     let second = send_all(&net, to, 5).await;
     let before = hashes(&net).await;
-    let status = net.interrupt().unwrap();
+    let status = net.interrupt().await.unwrap();
     assert!(status.success(), "Ctrl-C is a clean end: {status}");
     net.start_again(&[]).await.unwrap();
     assert_kept(&net, &before, &second, to, 10).await;
