@@ -6,7 +6,7 @@ mod env_examples;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 use lockstep_service::{TelemetryArgs, shutdown, telemetry};
 
 /// An optimistic rollup: sequencer, batcher and verifier over an L1 and Postgres.
@@ -35,13 +35,24 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse()).await {
+    match run(parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
             eprintln!("error: {}", one_line(&report));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line. `dev` talks to a person, so its roles log only warnings unless asked for more.
+fn parse() -> Cli {
+    let matches = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let unasked = matches.value_source("filter") == Some(ValueSource::DefaultValue);
+    if unasked && matches!(cli.command, Command::Dev(_)) {
+        "warn".clone_into(&mut cli.telemetry.filter);
+    }
+    cli
 }
 
 async fn run(cli: Cli) -> eyre::Result<()> {
@@ -70,8 +81,6 @@ fn one_line(report: &eyre::Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
