@@ -6,6 +6,7 @@ import { chainConfig, publicActionsL1, publicActionsL2, walletActionsL1, walletA
 export const { net } = JSON.parse(process.argv[2])
 
 const pollingInterval = 200
+const multicall3 = { address: '0xca11bde05977b3631167028862be2a173976ca11' }
 const ether = { name: 'Ether', symbol: 'ETH', decimals: 18 }
 
 export const l1Chain = defineChain({
@@ -13,6 +14,7 @@ export const l1Chain = defineChain({
   name: 'L1',
   nativeCurrency: ether,
   rpcUrls: { default: { http: [net.l1Rpc] } },
+  contracts: { multicall3 },
 })
 
 export const l2Chain = defineChain({
@@ -23,7 +25,7 @@ export const l2Chain = defineChain({
   rpcUrls: { default: { http: [net.l2Rpc], webSocket: [net.l2Ws] } },
   contracts: {
     ...chainConfig.contracts,
-    multicall3: { address: '0xca11bde05977b3631167028862be2a173976ca11' },
+    multicall3,
     portal: { [net.l1ChainId]: { address: net.contracts.portal } },
     disputeGameFactory: { [net.l1ChainId]: { address: net.contracts.assertions } },
     l1StandardBridge: { [net.l1ChainId]: { address: net.contracts.standardBridge } },
@@ -33,8 +35,9 @@ export const l2Chain = defineChain({
 
 export const account = (index) => privateKeyToAccount(net.keys[index])
 
-// anvil has no Multicall3; viem then sends its code along with each call.
-const batch = { multicall: { deployless: true } }
+// `dev` puts Multicall3 on its own L1; to another anvil, such as one in a container, viem sends its code along.
+const hasMulticall3 = await createPublicClient({ transport: http(net.l1Rpc) }).getCode(multicall3)
+const batch = hasMulticall3 ? undefined : { multicall: { deployless: true } }
 
 export const l1 = createPublicClient({ chain: l1Chain, transport: http(), pollingInterval, batch }).extend(publicActionsL1())
 export const l2 = createPublicClient({ chain: l2Chain, transport: http(), pollingInterval }).extend(publicActionsL2())
