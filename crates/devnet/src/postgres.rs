@@ -202,7 +202,10 @@ impl Cluster {
         let cluster = Self { tools, identity, dir };
         // Before anything is touched: a predecessor that was killed may still be writing.
         drop(cluster.lock().await?);
-        if !cluster.data().join("PG_VERSION").is_file() {
+        if cluster.data().join("PG_VERSION").is_file() {
+            // Who may run on it can have changed with the folders above it.
+            cluster.identity.own(&cluster.data()).map_err(|source| dir_error(&cluster.dir, source))?;
+        } else {
             cluster.create().await?;
         }
         Ok(cluster)

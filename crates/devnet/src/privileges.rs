@@ -39,15 +39,22 @@ pub struct Unreachable {
 }
 
 impl Identity {
-    /// The identity for a child that works in `dir`. An existing data directory keeps its owner.
+    /// The identity for a child that works in `dir`: its owner if it exists, else anybody where anybody may
+    /// enter, else whoever owns the folders in the way.
     pub(crate) fn choose(dir: &Path) -> Result<Self, Unreachable> {
         if !Uid::effective().is_root() {
             return Ok(Self::Ourselves);
         }
-        match dir.ancestors().skip(1).find(|folder| !anyone_may_enter(folder)) {
-            None => Ok(owner(dir).unwrap_or(Self::User(NOBODY, NOBODY))),
-            Some(_) if namespaces_work() => Ok(Self::Namespace),
-            Some(blocked) => Err(Unreachable { blocked: blocked.to_owned() }),
+        let closed: Vec<_> = dir.ancestors().skip(1).filter(|folder| !anyone_may_enter(folder)).collect();
+        let Some(blocked) = closed.first() else {
+            return Ok(owner(dir).unwrap_or(Self::User(NOBODY, NOBODY)));
+        };
+        let mut owners: Vec<_> = closed.iter().map(|folder| owner(folder)).collect();
+        owners.dedup();
+        match owners[..] {
+            [Some(user)] => Ok(user),
+            [None] if namespaces_work() => Ok(Self::Namespace),
+            _ => Err(Unreachable { blocked: (*blocked).to_owned() }),
         }
     }
 
@@ -80,6 +87,7 @@ fn anyone_may_enter(folder: &Path) -> bool {
     folder.as_os_str().is_empty() || fs::metadata(folder).map_or(true, |meta| meta.mode() & 0o001 != 0)
 }
 
+/// `None` for root, and for what is not there.
 fn owner(dir: &Path) -> Option<Identity> {
     let meta = fs::metadata(dir).ok()?;
     (meta.uid() != 0).then(|| Identity::User(meta.uid(), meta.gid()))

@@ -41,6 +41,18 @@ async fn data_survives_a_restart_also_where_only_we_may_enter() {
 }
 
 #[tokio::test]
+async fn root_runs_it_as_the_owner_of_a_private_folder() {
+    let dir = folder(0o700);
+    // Only root can give a folder away; for everybody else there is nothing to test.
+    if std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).is_err() {
+        return;
+    }
+    Postgres::start(&Tools::from_env(), options(&dir)).await.unwrap().stop().await.unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    Postgres::start(&Tools::from_env(), options(&dir)).await.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn postgres_is_gone_after_drop() {
     let dir = folder(0o755);
     let postgres = Postgres::start(&Tools::from_env(), options(&dir)).await.unwrap();
