@@ -1,116 +1,20 @@
 //! The whole role above a real anvil and a real Postgres.
 #![allow(clippy::unwrap_used)]
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+mod support;
+
+use std::time::Duration;
 
 use alloy::{
-    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
-    eips::{BlockNumberOrTag, Encodable2718},
-    primitives::{Address, TxKind, U256},
-    providers::{Provider, ProviderBuilder, RootProvider},
-    signers::{SignerSync, local::PrivateKeySigner},
+    eips::BlockNumberOrTag,
+    primitives::U256,
+    providers::{Provider, ProviderBuilder},
+    signers::local::PrivateKeySigner,
 };
 use lockstep_devnet::{Anvil, AnvilOptions, Tools, test_database};
-use lockstep_primitives::{
-    BlockId, ChainConfig, GenesisAnchor, GenesisBalance, L1Contracts, RollupConfig, SystemConfig,
-};
-use lockstep_sequencer::{BlockMode, SequencerConfig, SequencerHooks, run};
+use lockstep_sequencer::BlockMode;
+use support::{NOBODY, rollup, start, transfer};
 use tempfile::TempDir;
-use tokio::{sync::oneshot, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
-
-const NOBODY: Address = Address::repeat_byte(0x77);
-
-/// Deployment is another crate's: contracts at addresses where anvil has no code log nothing.
-async fn rollup(l1: &RootProvider, rich: Address) -> RollupConfig {
-    let anchor = l1.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap().header;
-    RollupConfig {
-        chain: ChainConfig {
-            name: "test".into(),
-            l1_chain_id: 31_337,
-            l2_chain_id: 901_337,
-            max_sequencer_drift: 1_800,
-            force_delay: 30,
-            challenge_window: 12,
-            proposal_bond: U256::ZERO,
-            max_deposit_gas: 20_000_000,
-            system: SystemConfig {
-                gas_limit: 60_000_000,
-                base_fee_scalar: 1_368,
-                blob_base_fee_scalar: 810_949,
-                operator_fee_scalar: 0,
-                operator_fee_constant: 0,
-                da_footprint_gas_scalar: 400,
-                eip1559_denominator: 250,
-                eip1559_elasticity: 6,
-                min_base_fee: 100_000,
-            },
-            accounts: vec![GenesisBalance { address: rich, balance: U256::MAX >> 8 }],
-        },
-        contracts: L1Contracts {
-            inbox: Address::repeat_byte(0xe1),
-            portal: Address::repeat_byte(0xe2),
-            system_config: Address::repeat_byte(0xe3),
-            ..L1Contracts::default()
-        },
-        genesis: GenesisAnchor {
-            l1: BlockId { number: anchor.number, hash: anchor.hash },
-            l2_timestamp: anchor.timestamp,
-        },
-    }
-}
-
-struct Running {
-    rpc: RootProvider,
-    stop: CancellationToken,
-    task: JoinHandle<eyre::Result<()>>,
-}
-
-async fn start(database: &str, l1: &str, dir: &Path, block_mode: BlockMode) -> Running {
-    let config = SequencerConfig {
-        block_mode,
-        data_dir: dir.to_owned(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        ..SequencerConfig::new(dir.join("rollup.json"), database, l1.to_owned())
-    };
-    let (on_ready, ready) = oneshot::channel();
-    let stop = CancellationToken::new();
-    let mut task = tokio::spawn(run(config, SequencerHooks { on_ready: Some(on_ready) }, stop.clone()));
-    let address = tokio::select! {
-        address = ready => address.unwrap(),
-        ended = &mut task => panic!("sequencer ended: {ended:?}"),
-    };
-    let rpc = ProviderBuilder::default().connect_http(format!("http://{address}").parse().unwrap());
-    Running { rpc, stop, task }
-}
-
-impl Running {
-    async fn wait_for_block(&self, number: u64) {
-        while self.rpc.get_block_number().await.unwrap() < number {
-            assert!(!self.task.is_finished(), "the sequencer stopped");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap().unwrap();
-    }
-}
-
-fn transfer(from: &PrivateKeySigner, nonce: u64) -> Vec<u8> {
-    let body = TxEip1559 {
-        chain_id: 901_337,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 1_000_000_000,
-        to: TxKind::Call(NOBODY),
-        value: U256::from(5),
-        ..TxEip1559::default()
-    };
-    let signature = from.sign_hash_sync(&body.signature_hash()).unwrap();
-    TxEnvelope::from(body.into_signed(signature)).encoded_2718()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_are_made_above_anvil_and_a_restart_goes_on_also_on_demand() {

@@ -1,6 +1,6 @@
 //! Blocks, restarts, reorgs, and the chain that L1 defines.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
 use lockstep_index::{IndexError, block, pool_tx, transaction};
@@ -165,6 +165,38 @@ async fn an_l1_reorg_takes_blocks_back_and_returns_their_transactions() {
     assert_eq!(balance(&sequencer, NOBODY).await, 11);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_that_postgres_did_not_take_is_made_when_it_is_back() {
+    let l1 = FakeL1::new();
+    let machine = Machine::new(&l1).await;
+    let mut sequencer = machine.start().await;
+    l1.mine(Vec::new());
+    let kept = sequencer.seal().await;
+    l1.mine(vec![deposit(NOBODY, 7)]);
+    let hash = sequencer.pool.submit(transfer(0, 0, NOBODY, 5)).await.unwrap();
+    let orphan = sequencer.seal().await;
+    let postgres = sequencer.index.pool().clone();
+    let rename = async |from: &str, to: &str| {
+        let statement = format!("alter table {from} rename to {to}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&postgres).await.unwrap();
+    };
+
+    l1.reorg(2, 2);
+    rename("pool_tx", "elsewhere").await;
+    let error = sequencer.try_follow_reorg().await.unwrap_err();
+    assert!(error.is_outage(), "{error}");
+    assert_eq!(sequencer.engine.state().latest().unwrap().number(), kept.block_ref().number);
+    rename("elsewhere", "pool_tx").await;
+    sequencer.engine.resync().await.unwrap();
+
+    assert_eq!(sequencer.heads.borrow().unsafe_head, orphan.block_ref());
+    assert_eq!(sequencer.engine.state().latest().unwrap().number(), orphan.block_ref().number);
+    sequencer.follow_reorg().await;
+    let again = sequencer.seal().await;
+    assert_eq!(again.header.parent_hash, kept.hash);
+    assert_eq!(hashes(&again)[1..], [hash]);
+}
+
 /// Another machine's chain, as a verifier would tell it.
 async fn derived_blocks(sequencer: &Sequencer, count: u64) -> Vec<DerivedBlock> {
     let mut derived = Vec::new();
@@ -263,28 +295,4 @@ async fn a_sequencer_whose_lease_another_took_seals_nothing() {
 
     assert!(matches!(refused, Err(EngineError::Chain(ChainError::Index(IndexError::LeaseLost { .. })))));
     assert_eq!(leader.seal().await.header.parent_hash, common.hash);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement: run it alone with --ignored --nocapture"]
-async fn seal_time_of_a_thousand_transfers() {
-    const TRANSFERS: u64 = 1_000;
-    let machine = Machine::new(&FakeL1::new()).await;
-    let mut sequencer = machine.start().await;
-    let raws: Vec<_> = (0..TRANSFERS)
-        .map(|i| {
-            let to = Address::from_word(B256::from(alloy::primitives::U256::from(i + 1) << 64));
-            transfer(u8::try_from(i % 8).unwrap(), i / 8, to, 1)
-        })
-        .collect();
-    let admitting = Instant::now();
-    for result in futures::future::join_all(raws.into_iter().map(|raw| sequencer.pool.submit(raw))).await {
-        result.unwrap();
-    }
-    let admitted = admitting.elapsed();
-    let sealing = Instant::now();
-    let block = sequencer.seal().await;
-    let sealed = sealing.elapsed();
-    assert_eq!(block.transactions.len() as u64, TRANSFERS + 1);
-    println!("admit/transfers={TRANSFERS}: {admitted:?}; seal/transfers={TRANSFERS}: {sealed:?}");
 }
