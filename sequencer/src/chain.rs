@@ -23,7 +23,7 @@ use crate::{
     build::{BuildError, Built, inputs_of, replay, system_of},
 };
 
-/// How long Postgres may be away before the sequencer gives up; its lease has lapsed long before.
+/// How long a block waits for Postgres before it is given up; the lease has lapsed long before.
 const MAX_OUTAGE: Duration = Duration::from_secs(60);
 /// Pause between two tries.
 const RETRY: Duration = Duration::from_millis(250);
@@ -105,9 +105,14 @@ impl Chain {
             system: rollup.chain.system,
         };
         let mut chain = Self { index, state, rules, rollup, term, head };
-        chain.retract_state().await?;
-        chain.catch_up().await?;
+        chain.resync().await?;
         Ok(chain)
+    }
+
+    /// Brings state and head in line with Postgres, whatever was in between when one of them failed.
+    pub(crate) async fn resync(&mut self) -> Result<(), ChainError> {
+        self.retract_state().await?;
+        self.catch_up().await
     }
 
     pub(crate) const fn head(&self) -> &Head {

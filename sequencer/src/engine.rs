@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lockstep_index::{block, head};
+use lockstep_index::{IndexError, block, head};
 use lockstep_primitives::{BlockId, BlockNumber, L1BlockNumber, L2BlockRef, SealedBlock};
 use lockstep_service::Readiness;
 use tokio::{
     sync::{broadcast, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -30,6 +30,8 @@ const LATE_BLOCK_TIMES: u32 = 10;
 const MIN_BUILD_TIME: Duration = Duration::from_millis(500);
 /// Pause before an on-demand block is tried again.
 const RETRY: Duration = Duration::from_millis(100);
+/// Pause between two looks at a Postgres that is away.
+const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 /// Readiness names.
 pub(crate) const READY_L1: &str = "l1";
 pub(crate) const READY_DATABASE: &str = "database";
@@ -67,8 +69,15 @@ pub(crate) enum EngineError {
     Disconnected,
 }
 
-impl From<lockstep_index::IndexError> for EngineError {
-    fn from(error: lockstep_index::IndexError) -> Self {
+impl EngineError {
+    /// Postgres is away. What the engine knows may be older than what is stored, see [`Engine::resync`].
+    pub(crate) const fn is_outage(&self) -> bool {
+        matches!(self, Self::Chain(ChainError::Index(IndexError::Database(_))))
+    }
+}
+
+impl From<IndexError> for EngineError {
+    fn from(error: IndexError) -> Self {
         Self::Chain(error.into())
     }
 }
@@ -109,30 +118,81 @@ impl Engine {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), EngineError> {
         let mut due = self.first_due();
         loop {
-            let sleeping = due;
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                () = sleep_until(sleeping.unwrap_or_else(Instant::now)), if sleeping.is_some() => {
-                    let made = self.produce(self.clock()).await?;
-                    due = self.next_due(sleeping, made.is_some());
+            match self.turn(&mut due, &shutdown).await {
+                Ok(true) => self.report_lateness(),
+                Ok(false) => break,
+                Err(error) if error.is_outage() => {
+                    self.sit_out(error, &shutdown).await?;
+                    due = self.first_due();
                 }
-                () = self.pool.arrived(), if self.on_demand() => due = due.or(Some(Instant::now())),
-                changed = self.wires.views.changed() => {
-                    changed.map_err(|_| EngineError::Disconnected)?;
-                    self.see_l1().await?;
-                    if self.on_demand() && self.deposits_wait() {
-                        due = due.or(Some(Instant::now()));
-                    }
-                }
-                changed = self.wires.derived.changed(), if self.wires.verifier.is_some() => {
-                    changed.map_err(|_| EngineError::Disconnected)?;
-                    self.reconcile().await?;
-                }
+                Err(error) => return Err(error),
             }
-            self.report_lateness();
         }
         let state = self.chain.state().clone();
         blocking(move || state.flush()).await?.map_err(ChainError::from)?;
+        Ok(())
+    }
+
+    /// Waits for one event and reacts to it; false after `shutdown`.
+    async fn turn(
+        &mut self,
+        due: &mut Option<Instant>,
+        shutdown: &CancellationToken,
+    ) -> Result<bool, EngineError> {
+        let sleeping = *due;
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(false),
+            () = sleep_until(sleeping.unwrap_or_else(Instant::now)), if sleeping.is_some() => {
+                let made = self.produce(self.clock()).await?;
+                *due = self.next_due(sleeping, made.is_some());
+            }
+            () = self.pool.arrived(), if self.on_demand() => *due = due.or(Some(Instant::now())),
+            changed = self.wires.views.changed() => {
+                changed.map_err(|_| EngineError::Disconnected)?;
+                self.see_l1().await?;
+                if self.on_demand() && self.deposits_wait() {
+                    *due = due.or(Some(Instant::now()));
+                }
+            }
+            changed = self.wires.derived.changed(), if self.wires.verifier.is_some() => {
+                changed.map_err(|_| EngineError::Disconnected)?;
+                self.reconcile().await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits until Postgres answers again, then goes on from what it holds. If another sequencer leads by then,
+    /// the next block is refused.
+    async fn sit_out(
+        &mut self,
+        mut error: EngineError,
+        shutdown: &CancellationToken,
+    ) -> Result<(), EngineError> {
+        loop {
+            warn!(%error, "Postgres is away, nothing is sealed");
+            self.wires.readiness.set_waiting(READY_DATABASE, "Postgres does not answer");
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = sleep(OUTAGE_PAUSE) => {}
+            }
+            match self.resync().await {
+                Ok(()) => break,
+                Err(again) if again.is_outage() => error = again,
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        info!(head = %self.chain.head().block_ref.number, "Postgres answers");
+        self.wires.readiness.set_ready(READY_DATABASE);
+        Ok(())
+    }
+
+    /// Takes everything from Postgres again, after a write whose outcome is not known.
+    pub(crate) async fn resync(&mut self) -> Result<(), EngineError> {
+        self.chain.resync().await?;
+        self.pool.reload(self.chain.head_view().await?).await?;
+        self.read_heads().await?;
+        self.publish_heads();
         Ok(())
     }
 

@@ -30,6 +30,8 @@ use crate::{
 
 /// How long tasks may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long Postgres may take to hear that we leave.
+const LEAVE: Duration = Duration::from_secs(3);
 /// Sealed blocks that a slow subscriber may lag behind.
 const BLOCK_CHANNEL: usize = 256;
 
@@ -76,8 +78,13 @@ pub async fn run(
         warn!(grace_ms = GRACE.as_millis(), "tasks were cut off; what they had not stored is done again");
         tasks.shutdown().await;
     }
-    stored_lease::release(index.pool(), term).await.ok(); // it lapses anyway
-    index.close().await;
+    let leave = async {
+        stored_lease::release(index.pool(), term).await.ok(); // it lapses anyway
+        index.close().await;
+    };
+    if timeout(LEAVE, leave).await.is_err() {
+        warn!("Postgres does not answer; the lease lapses by itself");
+    }
     outcome
 }
 

@@ -28,7 +28,7 @@ use crate::{
     DerivedBlock, DerivedChain, DerivedHeads, L1Source, VerifierError,
     chain::Chain,
     config::BlockMode,
-    engine::{Engine, EngineOptions, Wires},
+    engine::{Engine, EngineError, EngineOptions, Wires},
     l1::{self, FollowOptions, L1View},
     lease,
     pool::PoolLimits,
@@ -49,30 +49,13 @@ pub(super) fn key(n: u8) -> PrivateKeySigner {
 pub(super) fn rollup() -> RollupConfig {
     let balance = U256::from(1_000) * U256::from(ETHER);
     let rich = (0..8).map(|n| GenesisBalance { address: key(n).address(), balance });
+    let chain = ChainConfig {
+        l2_chain_id: CHAIN_ID,
+        max_sequencer_drift: 600,
+        accounts: rich.collect(),
+        ..lockstep_testkit::chain()
+    };
     RollupConfig {
-        chain: ChainConfig {
-            name: "test".into(),
-            l1_chain_id: 31_337,
-            l2_chain_id: CHAIN_ID,
-            max_sequencer_drift: 600,
-            force_delay: 30,
-            challenge_window: 12,
-            proposal_bond: U256::ZERO,
-            max_deposit_gas: 20_000_000,
-            system: SystemConfig {
-                gas_limit: 60_000_000,
-                base_fee_scalar: 1_368,
-                blob_base_fee_scalar: 810_949,
-                operator_fee_scalar: 0,
-                operator_fee_constant: 0,
-                da_footprint_gas_scalar: 400,
-                eip1559_denominator: 250,
-                eip1559_elasticity: 6,
-                min_base_fee: 100_000,
-            },
-            accounts: rich.collect(),
-        },
-        contracts: L1Contracts::default(),
         genesis: GenesisAnchor { l1: FakeL1::block_at(0, 0).header.id(), l2_timestamp: START },
     }
 }
@@ -302,8 +285,12 @@ impl Sequencer {
 
     /// Waits until the follower has seen that the head's origin is gone, then lets the engine react.
     pub(super) async fn follow_reorg(&mut self) {
+        self.try_follow_reorg().await.unwrap();
+    }
+
+    pub(super) async fn try_follow_reorg(&mut self) -> Result<(), EngineError> {
         self.views.wait_for(|view| view.reorged).await.unwrap();
-        self.engine.leave_orphans().await.unwrap();
+        self.engine.leave_orphans().await
     }
 
     /// Gives up the lease and goes on, as if it had lapsed unnoticed.
