@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -110,14 +110,12 @@ impl Anvil {
         if options.port != 0 && port_in_use(options.port) {
             return Err(AnvilError::PortInUse(options.port));
         }
-        if options.persist {
-            check_state(&options.dir)?;
-        }
+        let newest = if options.persist { check_state(&options.dir)? } else { None };
         let log = options.dir.join("anvil.log");
         let output = File::create(&log).map_err(dir_error)?;
         let errors = output.try_clone().map_err(dir_error)?;
         let mut command = Command::new(program);
-        command.args(arguments(&options)).stdin(lock).stdout(output).stderr(errors);
+        command.args(arguments(&options)).args(clock(newest)).stdin(lock).stdout(output).stderr(errors);
         let process = Process::spawn(command, Signal::SIGTERM).await.map_err(AnvilError::Run)?;
         Self::when_listening(process, &log).await
     }
@@ -194,6 +192,16 @@ fn arguments(options: &AnvilOptions) -> Vec<String> {
     arguments
 }
 
+/// Anvil forgets that its clock was moved. The saved chain may end in the future, and no block is older than its
+/// parent: then the clock goes on from there.
+fn clock(newest: Option<u64>) -> Vec<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match newest.filter(|newest| *newest > now) {
+        Some(newest) => vec!["--timestamp".to_owned(), newest.to_string()],
+        None => Vec::new(),
+    }
+}
+
 fn state_file(dir: &Path) -> PathBuf {
     dir.join("state.json")
 }
@@ -203,11 +211,13 @@ fn state_file(dir: &Path) -> PathBuf {
 /// Anvil writes its state in place, so a crash in the middle leaves half a file; the last whole one is kept
 /// beside it. And with each start anvil makes a new genesis block and saves it beside the real one, after
 /// which either may be block 0.
-fn check_state(dir: &Path) -> Result<(), AnvilError> {
+///
+/// Gives the newest block's timestamp.
+fn check_state(dir: &Path) -> Result<Option<u64>, AnvilError> {
     let (state, backup) = (state_file(dir), dir.join("state.backup.json"));
     let dir_error = |source| AnvilError::Dir { path: dir.to_owned(), source };
     if !state.exists() && !backup.exists() {
-        return Ok(());
+        return Ok(None);
     }
     let mut content = match read_json(&state) {
         Some(content) => content,
@@ -221,19 +231,26 @@ fn check_state(dir: &Path) -> Result<(), AnvilError> {
     let written = File::create(&backup)
         .and_then(|file| serde_json::to_writer(io::BufWriter::new(file), &content).map_err(io::Error::from))
         .and_then(|()| fs::copy(&backup, &state));
-    written.map(drop).map_err(dir_error)
+    written.map_err(dir_error)?;
+    Ok(newest_timestamp(&content))
 }
 
 fn read_json(path: &Path) -> Option<Value> {
     serde_json::from_reader(io::BufReader::new(File::open(path).ok()?)).ok()
 }
 
+/// A number in the header of a saved block.
+fn field(block: &Value, name: &str) -> Option<u64> {
+    let text = block["header"][name].as_str()?;
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).ok()
+}
+
+fn newest_timestamp(state: &Value) -> Option<u64> {
+    state["blocks"].as_array()?.iter().filter_map(|block| field(block, "timestamp")).max()
+}
+
 /// The real genesis block is the earliest of those with number 0.
 fn keep_first_genesis(state: &mut Value) {
-    let field = |block: &Value, name| {
-        let text = block["header"][name].as_str()?;
-        u64::from_str_radix(text.trim_start_matches("0x"), 16).ok()
-    };
     let Some(blocks) = state.get_mut("blocks").and_then(Value::as_array_mut) else { return };
     let is_genesis = |block: &Value| field(block, "number") == Some(0);
     let first =
@@ -278,6 +295,20 @@ mod tests {
         let mut state = serde_json::json!({"blocks": [later, child, first]});
         keep_first_genesis(&mut state);
         assert_eq!(state, serde_json::json!({"blocks": [child, first]}));
+    }
+
+    #[test]
+    fn a_chain_that_ends_in_the_future_goes_on_from_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (past, future) = ("0x10", "0x2000000000");
+        let block =
+            |timestamp: &str| serde_json::json!({"header": {"number": "0x1", "timestamp": timestamp}});
+        let state = serde_json::json!({"blocks": [block(future), block(past)]});
+        fs::write(state_file(dir.path()), state.to_string()).unwrap();
+        let newest = check_state(dir.path()).unwrap();
+        assert_eq!(clock(newest), ["--timestamp", "137438953472"]);
+        assert!(clock(Some(0x10)).is_empty());
+        assert!(clock(None).is_empty());
     }
 
     #[test]
