@@ -21,9 +21,6 @@ sol! {
             bytes32 batchHash,
             bytes32 dataCommitment,
             uint8 daType,
-            uint64 l1Number,
-            uint64 l1Time,
-            bytes32 l1ParentHash,
             bytes32 depositAccumulator,
             uint64 depositCount,
             address poster
@@ -93,6 +90,7 @@ sol! {
         error Portal_PauseCooldown(uint64 until);
         error Portal_NotPaused();
         error Portal_InsufficientGas();
+        error Portal_InsufficientBalance(uint256 balance);
 
         function initialize(
             address owner,
@@ -230,6 +228,8 @@ sol! {
         error SystemConfig_GasLimitTooLow(uint64 minimum);
         error SystemConfig_GasLimitTooHigh(uint64 maximum);
         error SystemConfig_ZeroEip1559Param();
+        error SystemConfig_ElasticityTooHigh(uint32 maximum);
+        error SystemConfig_MinBaseFeeTooHigh(uint64 maximum);
         error SystemConfig_ZeroFeeRecipient();
 
         function initialize(Init init) external;

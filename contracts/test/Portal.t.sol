@@ -170,6 +170,20 @@ contract PortalWithdrawalTest is Fixture {
         portal.finalizeWithdrawalTransaction(w);
     }
 
+    function test_finalize_moreThanThePortalHolds_waits() external {
+        Types.WithdrawalTransaction memory w = _withdrawal();
+        w.value = 11 ether;
+        _prove(w);
+        vm.warp(block.timestamp + WINDOW + 1);
+        vm.expectRevert(abi.encodeWithSelector(IPortal.Portal_InsufficientBalance.selector, 10 ether));
+        vm.prank(ALICE);
+        portal.finalizeWithdrawalTransaction(w);
+        vm.deal(address(portal), 11 ether);
+        vm.prank(ALICE);
+        portal.finalizeWithdrawalTransaction(w);
+        assertEq(address(target).balance, 11 ether);
+    }
+
     function test_finalize_tooLittleGas_reverts() external {
         Types.WithdrawalTransaction memory w = _withdrawal();
         w.gasLimit = 5_000_000;

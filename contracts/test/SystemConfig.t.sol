@@ -73,7 +73,8 @@ contract SystemConfigTest is Fixture {
     function testFuzz_setEIP1559Params_emitsOpEncoding_succeeds(uint32 denominator, uint32 elasticity)
         external
     {
-        vm.assume(denominator != 0 && elasticity != 0);
+        vm.assume(denominator != 0);
+        elasticity = 1 + elasticity % 1_000;
         _expect(
             ISystemConfig.UpdateType.EIP_1559_PARAMS, abi.encode((uint256(denominator) << 32) | elasticity)
         );
@@ -89,6 +90,20 @@ contract SystemConfigTest is Fixture {
         systemConfig.setEIP1559Params(250, 0);
     }
 
+    /// @dev With a larger elasticity some gas limits would have a gas target of zero, by which clients divide.
+    function test_setEIP1559Params_elasticityTooHigh_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(ISystemConfig.SystemConfig_ElasticityTooHigh.selector, 1_000));
+        vm.prank(OWNER);
+        systemConfig.setEIP1559Params(250, 1_001);
+    }
+
+    /// @dev A base fee near 64 bits would overflow in the next full block.
+    function test_setMinBaseFee_tooHigh_reverts() external {
+        vm.expectRevert(abi.encodeWithSelector(ISystemConfig.SystemConfig_MinBaseFeeTooHigh.selector, 1e12));
+        vm.prank(OWNER);
+        systemConfig.setMinBaseFee(1e12 + 1);
+    }
+
     function testFuzz_setOperatorFeeScalars_emitsOpEncoding_succeeds(uint32 scalar, uint64 constant_)
         external
     {
@@ -99,6 +114,7 @@ contract SystemConfigTest is Fixture {
     }
 
     function testFuzz_setMinBaseFee_emitsOpEncoding_succeeds(uint64 fee) external {
+        fee %= 1e12 + 1;
         _expect(ISystemConfig.UpdateType.MIN_BASE_FEE, abi.encode(fee));
         systemConfig.setMinBaseFee(fee);
         assertEq(systemConfig.minBaseFee(), fee);

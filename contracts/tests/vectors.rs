@@ -1,6 +1,6 @@
 //! Golden bytes that Solidity and Rust must agree on: `tests/vectors/*.json`, read by `contracts/test` too.
 //!
-//! `LOCKSTEP_WRITE_VECTORS=1 cargo test -p lockstep-contracts --test vectors` writes them anew: a format change.
+//! `LOCKSTEP_BLESS=1 cargo test -p lockstep-contracts --test vectors` writes them anew: a format change.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -18,7 +18,7 @@ const TARGET: Address = address!("1000000000000000000000000000000000000001");
 fn check(name: &str, value: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name);
     let text = format!("{}\n", serde_json::to_string_pretty(value).unwrap());
-    if env::var_os("LOCKSTEP_WRITE_VECTORS").is_some() {
+    if env::var_os("LOCKSTEP_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
     } else {

@@ -84,17 +84,17 @@ contract Inbox is IInbox {
         if (msg.sender != tx.origin || msg.sender.code.length != 0) revert Inbox_NotDirect();
         uint256 tip = uint256(batchTip);
         uint256 index = tip & COUNT_MASK;
-        // The hash's preimage and the event's data are these nine words; only the first differs.
+        // The hash's preimage. The event's data are the first six words, with the hash in place of the tip.
         bytes32[9] memory words = [
             bytes32(tip),
             commitment,
             bytes32(uint256(daType)),
-            bytes32(block.number),
-            bytes32(block.timestamp),
-            blockhash(block.number - 1),
             depositAccumulator,
             bytes32(uint256(deposits)),
-            bytes32(uint256(uint160(poster)))
+            bytes32(uint256(uint160(poster))),
+            bytes32(block.number),
+            bytes32(block.timestamp),
+            blockhash(block.number - 1)
         ];
         bytes32 hash;
         assembly ("memory-safe") {
@@ -104,7 +104,7 @@ contract Inbox is IInbox {
         words[0] = hash;
         bytes32 topic = BatchAppended.selector;
         assembly ("memory-safe") {
-            log2(words, 288, topic, index)
+            log2(words, 192, topic, index)
         }
     }
 }

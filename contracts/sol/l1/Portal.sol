@@ -154,6 +154,9 @@ contract Portal is IPortal, Initializable, AccessControlUpgradeable, UUPSUpgrade
         }
         bytes32 hash = Hashing.withdrawalHash(transaction);
         checkWithdrawal(hash, proofSubmitter);
+        // A payment that would fail for that reason alone must not be the only one.
+        uint256 balance = address(this).balance;
+        if (transaction.value > balance) revert Portal_InsufficientBalance(balance);
         finalizedWithdrawals[hash] = true;
         _l2Sender = transaction.sender;
         if (!Call.hasMinGas(transaction.gasLimit, FINALIZE_RESERVE_GAS)) revert Portal_InsufficientGas();

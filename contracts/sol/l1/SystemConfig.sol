@@ -12,6 +12,10 @@ contract SystemConfig is ISystemConfig, Initializable, OwnableUpgradeable, UUPSU
     /// @dev Gas of the L1 attributes transaction, which shares each block with the deposits.
     uint64 private constant ATTRIBUTES_GAS = 1_000_000;
     uint64 private constant MAX_GAS_LIMIT = 500_000_000;
+    /// @dev Keeps the gas target of every allowed gas limit above zero, by which clients divide.
+    uint32 private constant MAX_ELASTICITY = 1_000;
+    /// @dev 1,000 gwei: leaves the base fee room to rise within 64 bits.
+    uint64 private constant MAX_MIN_BASE_FEE = 1e12;
     uint256 private constant EVENT_VERSION = 0;
 
     /// @inheritdoc ISystemConfig
@@ -129,6 +133,7 @@ contract SystemConfig is ISystemConfig, Initializable, OwnableUpgradeable, UUPSU
 
     function _setEip1559(uint32 denominator, uint32 elasticity) private {
         if (denominator == 0 || elasticity == 0) revert SystemConfig_ZeroEip1559Param();
+        if (elasticity > MAX_ELASTICITY) revert SystemConfig_ElasticityTooHigh(MAX_ELASTICITY);
         eip1559Denominator = denominator;
         eip1559Elasticity = elasticity;
         _emit(UpdateType.EIP_1559_PARAMS, abi.encode((uint256(denominator) << 32) | elasticity));
@@ -141,6 +146,7 @@ contract SystemConfig is ISystemConfig, Initializable, OwnableUpgradeable, UUPSU
     }
 
     function _setMinBaseFee(uint64 minBaseFee_) private {
+        if (minBaseFee_ > MAX_MIN_BASE_FEE) revert SystemConfig_MinBaseFeeTooHigh(MAX_MIN_BASE_FEE);
         minBaseFee = minBaseFee_;
         _emit(UpdateType.MIN_BASE_FEE, abi.encode(minBaseFee_));
     }

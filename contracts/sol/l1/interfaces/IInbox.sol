@@ -8,13 +8,11 @@ pragma solidity 0.8.37;
 interface IInbox {
     /// @notice The batcher posted a batch.
     /// @param index Batches before this one.
-    /// @param batchHash `keccak256(abi.encode(previous batchTip, dataCommitment, daType, l1Number, l1Time, l1ParentHash,
-    ///        depositAccumulator, depositCount, poster))`; `batchTip` keeps its first 26 bytes.
+    /// @param batchHash `keccak256(abi.encode(previous batchTip, dataCommitment, daType, depositAccumulator,
+    ///        depositCount, poster, block.number, block.timestamp, hash of the block's parent))`, the block being that
+    ///        of the batch, where whoever reads this log finds the last three; `batchTip` keeps its first 26 bytes.
     /// @param dataCommitment `keccak256` of the calldata batch, or of the blobs' versioned hashes one after another.
     /// @param daType 0: the data is `appendBatch`'s argument. 1: the data is in the transaction's blobs.
-    /// @param l1Number L1 block of the batch.
-    /// @param l1Time Its timestamp.
-    /// @param l1ParentHash Hash of its parent.
     /// @param depositAccumulator Hash chain over all deposits so far.
     /// @param depositCount Number of those deposits.
     /// @param poster The batcher.
@@ -23,9 +21,6 @@ interface IInbox {
         bytes32 batchHash,
         bytes32 dataCommitment,
         uint8 daType,
-        uint64 l1Number,
-        uint64 l1Time,
-        bytes32 l1ParentHash,
         bytes32 depositAccumulator,
         uint64 depositCount,
         address poster

@@ -66,6 +66,8 @@ interface IPortal {
     error Portal_NotPaused();
     /// @notice The caller must supply the gas that the withdrawal asks for.
     error Portal_InsufficientGas();
+    /// @notice The withdrawal waits until the portal holds its value.
+    error Portal_InsufficientBalance(uint256 balance);
 
     /// @notice Sets roles and terms and creates the inbox; called once, by the proxy's constructor.
     /// @param owner Grants roles and upgrades.

@@ -50,6 +50,10 @@ interface ISystemConfig {
     error SystemConfig_GasLimitTooHigh(uint64 maximum);
     /// @notice Neither denominator nor elasticity may be zero.
     error SystemConfig_ZeroEip1559Param();
+    /// @notice Above what leaves each block a gas target.
+    error SystemConfig_ElasticityTooHigh(uint32 maximum);
+    /// @notice Above what leaves the base fee room to rise.
+    error SystemConfig_MinBaseFeeTooHigh(uint64 maximum);
     /// @notice Fees must go somewhere.
     error SystemConfig_ZeroFeeRecipient();
 
