@@ -8,9 +8,8 @@ use alloy::{primitives::B256, providers::Provider};
 use futures::TryStreamExt;
 use lockstep_devnet::{Anvil, AnvilOptions, Tools};
 use lockstep_l1::{Follower, L1Error, L1Event, L1Reader};
-use lockstep_primitives::{
-    BlockId, ChainConfig, GenesisAnchor, L1BlockNumber, L1Contracts, RollupConfig, SystemConfig,
-};
+use lockstep_primitives::{BlockId, ChainConfig, L1BlockNumber, RollupConfig};
+use lockstep_testkit::{chain, rollup};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -48,32 +47,7 @@ impl L1 {
 }
 
 fn config(l1_chain_id: u64) -> RollupConfig {
-    RollupConfig {
-        chain: ChainConfig {
-            name: "test".into(),
-            l1_chain_id,
-            l2_chain_id: 901_337,
-            max_sequencer_drift: 1_800,
-            force_delay: 30,
-            challenge_window: 12,
-            proposal_bond: Default::default(),
-            max_deposit_gas: 20_000_000,
-            system: SystemConfig {
-                gas_limit: 60_000_000,
-                base_fee_scalar: 0,
-                blob_base_fee_scalar: 0,
-                operator_fee_scalar: 0,
-                operator_fee_constant: 0,
-                da_footprint_gas_scalar: 400,
-                eip1559_denominator: 250,
-                eip1559_elasticity: 6,
-                min_base_fee: 0,
-            },
-            accounts: Vec::new(),
-        },
-        contracts: L1Contracts::default(),
-        genesis: GenesisAnchor::default(),
-    }
+    rollup(ChainConfig { l1_chain_id, ..chain() })
 }
 
 async fn blocks(follower: &mut Follower, count: usize) -> Vec<BlockId> {

@@ -16,23 +16,13 @@ use lockstep_primitives::{
 };
 use lockstep_state::{StateOptions, StateStore};
 use lockstep_stf::{BlockBuilder, Rules};
+use lockstep_testkit::SYSTEM;
 use revm::database_interface::WrapDatabaseRef;
 
 const TRANSFERS: u64 = 1_000;
 const ACCOUNTS: u64 = 20_000;
 const BLOCKS: u64 = 20;
 const RULES: Rules = Rules::new(901_337);
-const SYSTEM: SystemConfig = SystemConfig {
-    gas_limit: 60_000_000,
-    base_fee_scalar: 1_368,
-    blob_base_fee_scalar: 810_949,
-    operator_fee_scalar: 0,
-    operator_fee_constant: 0,
-    da_footprint_gas_scalar: 400,
-    eip1559_denominator: 250,
-    eip1559_elasticity: 6,
-    min_base_fee: 100_000,
-};
 const ETHER: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 #[derive(Default)]

@@ -11,41 +11,22 @@ use alloy_primitives::{Address, Signature, TxKind, keccak256};
 use lockstep_contracts::l2::L2ToL1MessagePasser;
 use lockstep_derive::block_inputs;
 use lockstep_primitives::{
-    BlockId, ChainConfig, Genesis, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, L1Contracts,
-    OpTxEnvelope, RollupConfig, SystemConfig, predeploys,
+    BlockId, ChainConfig, Genesis, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, OpTxEnvelope,
+    RollupConfig, SystemConfig, predeploys,
 };
 use lockstep_stf::{BlockBuilder, Executed, L1BlockInfo, Rules};
 use revm::{bytecode::Bytecode, database::InMemoryDB, state::AccountInfo};
 
 const USER: Address = Address::repeat_byte(0x11);
-const SYSTEM: SystemConfig = SystemConfig {
-    gas_limit: 60_000_000,
-    base_fee_scalar: 1_368,
-    blob_base_fee_scalar: 810_949,
-    operator_fee_scalar: 5,
-    operator_fee_constant: 77,
-    da_footprint_gas_scalar: 400,
-    eip1559_denominator: 250,
-    eip1559_elasticity: 6,
-    min_base_fee: 100_000,
-};
+const SYSTEM: SystemConfig =
+    SystemConfig { operator_fee_scalar: 5, operator_fee_constant: 77, ..lockstep_testkit::SYSTEM };
 
 fn config() -> RollupConfig {
+    let funded = GenesisBalance { address: USER, balance: U256::from(10).pow(U256::from(18)) };
+    let chain = ChainConfig { system: SYSTEM, accounts: vec![funded], ..lockstep_testkit::chain() };
     RollupConfig {
-        chain: ChainConfig {
-            name: "test".into(),
-            l1_chain_id: 31_337,
-            l2_chain_id: 901_337,
-            max_sequencer_drift: 1_800,
-            force_delay: 30,
-            challenge_window: 12,
-            proposal_bond: U256::ZERO,
-            max_deposit_gas: 20_000_000,
-            system: SYSTEM,
-            accounts: vec![GenesisBalance { address: USER, balance: U256::from(10).pow(U256::from(18)) }],
-        },
-        contracts: L1Contracts::default(),
         genesis: GenesisAnchor { l1: BlockId { number: 5, hash: B256::repeat_byte(5) }, l2_timestamp: 1_000 },
+        ..lockstep_testkit::rollup(chain)
     }
 }
 

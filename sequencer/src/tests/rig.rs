@@ -14,8 +14,8 @@ use lockstep_devnet::{TestDatabase, test_database};
 use lockstep_index::{Index, lease as stored_lease};
 use lockstep_l1::L1Error;
 use lockstep_primitives::{
-    BlockId, BlockNumber, ChainConfig, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, L1Contracts,
-    OpTxEnvelope, RollupConfig, SealedBlock, SystemConfig, TxDeposit,
+    BlockId, BlockNumber, ChainConfig, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef,
+    OpTxEnvelope, RollupConfig, SealedBlock, TxDeposit,
 };
 use lockstep_service::Readiness;
 use lockstep_state::{StateOptions, StateStore};
@@ -57,6 +57,7 @@ pub(super) fn rollup() -> RollupConfig {
     };
     RollupConfig {
         genesis: GenesisAnchor { l1: FakeL1::block_at(0, 0).header.id(), l2_timestamp: START },
+        ..lockstep_testkit::rollup(chain)
     }
 }
 

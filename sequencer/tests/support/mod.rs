@@ -10,9 +10,7 @@ use alloy::{
     providers::{Provider, ProviderBuilder, RootProvider},
     signers::{SignerSync, local::PrivateKeySigner},
 };
-use lockstep_primitives::{
-    BlockId, ChainConfig, GenesisAnchor, GenesisBalance, L1Contracts, RollupConfig, SystemConfig,
-};
+use lockstep_primitives::{BlockId, ChainConfig, GenesisAnchor, GenesisBalance, L1Contracts, RollupConfig};
 use lockstep_sequencer::{BlockMode, SequencerConfig, SequencerHooks, run};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -22,29 +20,8 @@ pub const NOBODY: Address = Address::repeat_byte(0x77);
 /// Deployment is another crate's: contracts at addresses where anvil has no code log nothing.
 pub async fn rollup(l1: &RootProvider, rich: Address) -> RollupConfig {
     let anchor = l1.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap().header;
+    let rich = GenesisBalance { address: rich, balance: U256::MAX >> 8 };
     RollupConfig {
-        chain: ChainConfig {
-            name: "test".into(),
-            l1_chain_id: 31_337,
-            l2_chain_id: 901_337,
-            max_sequencer_drift: 1_800,
-            force_delay: 30,
-            challenge_window: 12,
-            proposal_bond: U256::ZERO,
-            max_deposit_gas: 20_000_000,
-            system: SystemConfig {
-                gas_limit: 60_000_000,
-                base_fee_scalar: 1_368,
-                blob_base_fee_scalar: 810_949,
-                operator_fee_scalar: 0,
-                operator_fee_constant: 0,
-                da_footprint_gas_scalar: 400,
-                eip1559_denominator: 250,
-                eip1559_elasticity: 6,
-                min_base_fee: 100_000,
-            },
-            accounts: vec![GenesisBalance { address: rich, balance: U256::MAX >> 8 }],
-        },
         contracts: L1Contracts {
             inbox: Address::repeat_byte(0xe1),
             portal: Address::repeat_byte(0xe2),
@@ -55,6 +32,7 @@ pub async fn rollup(l1: &RootProvider, rich: Address) -> RollupConfig {
             l1: BlockId { number: anchor.number, hash: anchor.hash },
             l2_timestamp: anchor.timestamp,
         },
+        ..lockstep_testkit::rollup(ChainConfig { accounts: vec![rich], ..lockstep_testkit::chain() })
     }
 }
 

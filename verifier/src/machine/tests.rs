@@ -12,8 +12,7 @@ use lockstep_codec::{BatchBlock, Channel, encode};
 use lockstep_derive::{L1Block, Submission};
 use lockstep_l1::dev_key;
 use lockstep_primitives::{
-    ChainConfig, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, L1Contracts, SystemConfig,
-    TxDeposit,
+    ChainConfig, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, SystemConfig, TxDeposit,
 };
 use tempfile::TempDir;
 
@@ -44,33 +43,19 @@ fn l1(number: u64, fork: u8) -> L1Block {
 }
 
 fn config() -> RollupConfig {
-    let system = SystemConfig {
-        gas_limit: 30_000_000,
-        base_fee_scalar: 1_368,
-        blob_base_fee_scalar: 810_949,
-        operator_fee_scalar: 0,
-        operator_fee_constant: 0,
-        da_footprint_gas_scalar: 400,
-        eip1559_denominator: 250,
-        eip1559_elasticity: 6,
-        min_base_fee: 100_000,
-    };
     let funded = GenesisBalance { address: dev_key(0).address(), balance: U256::from(ETHER) };
+    let chain = ChainConfig {
+        max_sequencer_drift: 600,
+        force_delay: 3,
+        challenge_window: 1,
+        max_deposit_gas: 5_000_000,
+        system: SystemConfig { gas_limit: 30_000_000, ..lockstep_testkit::SYSTEM },
+        accounts: vec![funded],
+        ..lockstep_testkit::chain()
+    };
     RollupConfig {
-        chain: ChainConfig {
-            name: "test".into(),
-            l1_chain_id: 31_337,
-            l2_chain_id: 901_337,
-            max_sequencer_drift: 600,
-            force_delay: 3,
-            challenge_window: 1,
-            proposal_bond: U256::ZERO,
-            max_deposit_gas: 5_000_000,
-            system,
-            accounts: vec![funded],
-        },
-        contracts: L1Contracts::default(),
         genesis: GenesisAnchor { l1: l1(ANCHOR, 0).header.id(), l2_timestamp: START },
+        ..lockstep_testkit::rollup(chain)
     }
 }
 
