@@ -12,7 +12,7 @@ use alloy_primitives::{Address, Signature, TxKind, U256, keccak256};
 use lockstep_contracts::{GenesisParams, genesis_alloc};
 use lockstep_derive::block_inputs;
 use lockstep_primitives::{
-    BlockInputs, BlockNumber, L1BlockRef, L2BlockRef, OpTxEnvelope, SealedBlock, SystemConfig, predeploys,
+    BlockInputs, BlockNumber, L1BlockRef, L2BlockRef, OpTxEnvelope, SealedBlock, predeploys,
 };
 use lockstep_state::{StateOptions, StateStore};
 use lockstep_stf::{BlockBuilder, Rules};
