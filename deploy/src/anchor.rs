@@ -15,7 +15,7 @@ use tracing::info;
 
 use crate::{DeployError, DeployPlan, file, layout::Layout, verify::call};
 
-/// Blocks before the first contract in which a lost anchor is looked for.
+/// Blocks before the portal in which a lost anchor is looked for.
 const SEARCH: u64 = 256;
 
 /// The anchor that is recorded, or was used on chain, or a new one, which is recorded at once.
@@ -43,7 +43,7 @@ pub(crate) async fn choose(
     if let Some(output_root) = started(provider, layout.contracts.assertions).await? {
         return recover(plan, layout, provider, output_root).await;
     }
-    let anchor = fresh(plan, provider).await?;
+    let anchor = before_portal(layout, provider, fresh(plan, provider).await?).await?;
     file::write_anchor(out, &anchor)?;
     Ok(anchor)
 }
@@ -53,6 +53,21 @@ async fn fresh(plan: &DeployPlan, provider: &RootProvider) -> Result<GenesisAnch
     let dev = DEV_CHAIN_IDS.contains(&plan.chain.l1_chain_id);
     let tag = if dev { BlockNumberOrTag::Latest } else { BlockNumberOrTag::Finalized };
     anchor_at(provider, tag).await?.ok_or_else(|| L1Error::Missing(L1BlockNumber(0)).into())
+}
+
+/// `anchor`, or the block before the portal if that is older: whoever knows the chain file can create the contracts
+/// and deposit, and a run that lost its file has created them.
+async fn before_portal(
+    layout: &Layout,
+    provider: &RootProvider,
+    anchor: GenesisAnchor,
+) -> Result<GenesisAnchor, DeployError> {
+    let portal = layout.contracts.portal;
+    if !has_code(provider, portal, anchor.l1.number.into()).await? {
+        return Ok(anchor);
+    }
+    let before = first_block(provider, portal).await?.saturating_sub(1);
+    anchor_at(provider, before.into()).await?.ok_or_else(|| L1Error::Missing(L1BlockNumber(before)).into())
 }
 
 async fn is_canonical(provider: &RootProvider, anchor: &GenesisAnchor) -> Result<bool, DeployError> {
@@ -87,9 +102,9 @@ async fn recover(
     provider: &RootProvider,
     output_root: B256,
 ) -> Result<GenesisAnchor, DeployError> {
-    let oldest = layout.creations.first().ok_or(DeployError::LostAnchor)?;
-    let first = first_block(provider, oldest.address).await?;
-    for number in (first.saturating_sub(SEARCH)..first).rev() {
+    let first = first_block(provider, layout.contracts.portal).await?;
+    // Upwards: of blocks that make the same genesis, which only anvil has, no deposit precedes the oldest.
+    for number in first.saturating_sub(SEARCH)..first {
         let Some(genesis) = anchor_at(provider, number.into()).await? else { continue };
         let config = RollupConfig { chain: plan.chain.clone(), contracts: layout.contracts, genesis };
         if Genesis::new(&config).output_root() == output_root {
