@@ -176,6 +176,7 @@ async fn what_the_inbox_took_is_read_back() {
     let in_blobs = batcher.send(blobs, &NoJournal, &shutdown).await.unwrap();
     assert!(in_calldata.success && in_blobs.success);
     println!("inbox gas: {} in calldata, {} in blobs", in_calldata.gas_used, in_blobs.gas_used);
+    assert!(in_blobs.gas_used <= 35_000);
 
     let reader = L1Reader::new(&l1.anvil.rpc_url(), None, &config).unwrap();
     reader.check().await.unwrap();
