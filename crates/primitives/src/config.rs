@@ -135,6 +135,14 @@ pub enum ConfigError {
     /// Zero where a positive number is needed.
     #[error("{0} must be greater than zero")]
     Zero(&'static str),
+    /// More than L1's `SystemConfig` takes.
+    #[error("{field} is above {limit}, the most that L1's SystemConfig accepts")]
+    TooHigh {
+        /// The field.
+        field: &'static str,
+        /// Its largest value.
+        limit: u64,
+    },
     /// Deposits of one L1 block must fit one L2 block beside the L1 attributes transaction.
     #[error(
         "max_deposit_gas {deposit_gas} does not leave 1000000 of gas_limit {gas_limit} for the L1 attributes"
@@ -170,6 +178,14 @@ impl ChainConfig {
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Zero(name));
+        }
+        let bounded = [
+            ("gas_limit", self.system.gas_limit, 500_000_000),
+            ("eip1559_elasticity", self.system.eip1559_elasticity.into(), 1_000),
+            ("min_base_fee", self.system.min_base_fee, 1_000_000_000_000),
+        ];
+        if let Some(&(field, _, limit)) = bounded.iter().find(|(_, value, limit)| value > limit) {
+            return Err(ConfigError::TooHigh { field, limit });
         }
         if self.max_deposit_gas.saturating_add(Self::ATTRIBUTES_GAS) > self.system.gas_limit {
             return Err(ConfigError::DepositGas {
@@ -225,6 +241,16 @@ mod tests {
     fn a_zero_delay_names_its_field() {
         let zero = ChainConfig { force_delay: 0, ..config() };
         assert_eq!(zero.validate(), Err(ConfigError::Zero("force_delay")));
+    }
+
+    #[test]
+    fn what_the_contract_would_refuse_is_refused_before_deployment() {
+        let mut greedy = config();
+        greedy.system.min_base_fee = 1_000_000_000_001;
+        let limit = 1_000_000_000_000;
+        assert_eq!(greedy.validate(), Err(ConfigError::TooHigh { field: "min_base_fee", limit }));
+        greedy.system.min_base_fee = limit;
+        assert_eq!(greedy.validate(), Ok(()));
     }
 
     #[test]

@@ -6,6 +6,12 @@ use lockstep_primitives::Eip1559Params;
 
 use crate::StfError;
 
+/// A base fee from which it does not rise any more, wei per gas: 0.009 ETH for one unit of gas.
+///
+/// Only days of full forced blocks lead here. Without it the sum would leave 64 bits: a panic in one build, a
+/// free chain in another. With it, the largest step (elasticity 1,000, denominator 1) still fits.
+const MAX_RISING_BASE_FEE: u64 = 1 << 53;
+
 /// Base fee of `parent`'s child, wei per gas (OP specification, Holocene and Jovian, "Base Fee").
 ///
 /// EIP-1559 with denominator and elasticity from the parent's `extraData`; a parent whose data-availability
@@ -17,13 +23,12 @@ pub fn next_base_fee(parent: &Header) -> Result<u64, StfError> {
     let params =
         Eip1559Params::from_extra_data(&parent.extra_data).ok_or(StfError::ParentExtraData(parent.number))?;
     let used = parent.gas_used.max(parent.blob_gas_used.unwrap_or_default());
-    let next = calc_next_block_base_fee(
-        used,
-        parent.gas_limit,
-        parent.base_fee_per_gas.unwrap_or_default(),
-        BaseFeeParams::new(params.denominator.into(), params.elasticity.into()),
-    );
-    Ok(next.max(params.min_base_fee))
+    let base_fee = parent.base_fee_per_gas.unwrap_or_default();
+    let step = BaseFeeParams::new(params.denominator.into(), params.elasticity.into());
+    // At its gas target a block leaves the base fee where it is.
+    let target = parent.gas_limit / u64::from(params.elasticity.max(1));
+    let used = if base_fee >= MAX_RISING_BASE_FEE { used.min(target) } else { used };
+    Ok(calc_next_block_base_fee(used, parent.gas_limit, base_fee, step).max(params.min_base_fee))
 }
 
 #[cfg(test)]
@@ -54,6 +59,21 @@ mod tests {
     fn a_footprint_above_the_gas_counts_in_its_place() {
         assert_eq!(next_base_fee(&parent(0, 60_000_000)).ok(), Some(1_020_000));
         assert_eq!(next_base_fee(&parent(10_000_000, 9_000_000)).ok(), Some(1_000_000));
+    }
+
+    #[test]
+    fn the_base_fee_stops_rising_long_before_it_overflows() {
+        let steepest = Eip1559Params { denominator: 1, elasticity: 1_000, min_base_fee: 0 };
+        let full = |base_fee| Header {
+            base_fee_per_gas: Some(base_fee),
+            extra_data: steepest.extra_data(),
+            ..parent(60_000_000, 0)
+        };
+        let last = next_base_fee(&full(MAX_RISING_BASE_FEE - 1)).unwrap();
+        assert_eq!(last, (MAX_RISING_BASE_FEE - 1) * 1_000);
+        assert_eq!(next_base_fee(&full(last)).unwrap(), last);
+        let empty = Header { gas_used: 0, ..full(last) };
+        assert!(next_base_fee(&empty).unwrap() < last, "it still falls");
     }
 
     #[test]
