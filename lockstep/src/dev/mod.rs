@@ -10,7 +10,7 @@ mod summary;
 
 use std::{path::PathBuf, time::Duration};
 
-use alloy::providers::{MULTICALL3_ADDRESS, ProviderBuilder, ext::AnvilApi};
+use alloy::providers::{MULTICALL3_ADDRESS, Provider, ProviderBuilder, ext::AnvilApi};
 use data_dir::{DataDir, write_atomically};
 use eyre::{WrapErr, bail, eyre};
 use keys::Keys;
@@ -92,6 +92,9 @@ async fn run_on(
 ) -> eyre::Result<()> {
     let keys = Keys::from_env();
     let rollup = deploy(dir, &backing.l1_rpc, &keys, shutdown).await?;
+    if backing.anvil.is_some() {
+        back_genesis(&backing.l1_rpc, &rollup).await?;
+    }
     let mut roles = roles::start(args, dir, backing, &keys, &rollup, shutdown).await?;
     println!("{}", roles.summary);
     if let Some(path) = &args.ready_file {
@@ -151,6 +154,17 @@ async fn preload(l1_rpc: &str) -> eyre::Result<()> {
     let code = runtime_code("MultiCall3").ok_or_else(|| eyre!("the bytecode of Multicall3 is missing"))?;
     let provider = ProviderBuilder::new().connect(l1_rpc).await?;
     Ok(provider.anvil_set_code(MULTICALL3_ADDRESS, code).await?)
+}
+
+/// Gives the portal of a new chain the ETH that L2's genesis accounts may withdraw.
+async fn back_genesis(l1_rpc: &str, rollup: &RollupConfig) -> eyre::Result<()> {
+    let provider = ProviderBuilder::new().connect(l1_rpc).await?;
+    let portal = rollup.contracts.portal;
+    if provider.get_balance(portal).await?.is_zero() {
+        let owed = rollup.chain.accounts.iter().map(|account| account.balance).sum();
+        provider.anvil_set_balance(portal, owed).await?;
+    }
+    Ok(())
 }
 
 impl Backing {
