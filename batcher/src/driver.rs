@@ -42,6 +42,7 @@ pub(crate) struct Batcher {
     pub(crate) tx: TxManager,
     pub(crate) inbox: Address,
     pub(crate) readiness: Readiness,
+    writer: Option<submission::Writer>,
     policy: Policy,
     data_availability: DataAvailability,
     poll: Duration,
@@ -83,6 +84,7 @@ impl Batcher {
             tx,
             inbox,
             readiness,
+            writer: None,
             policy,
             data_availability: config.data_availability,
             poll: config.poll,
@@ -96,8 +98,11 @@ impl Batcher {
 
     /// Works until `shutdown`, or until something needs a person.
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) -> Result<(), BatcherError> {
+        let mut standing_by = false;
         loop {
-            let worked = match self.step(shutdown).await {
+            let stepped = self.step(shutdown).await;
+            let stood_by = std::mem::replace(&mut standing_by, matches!(stepped, Err(BatcherError::Standby)));
+            let worked = match stepped {
                 Ok(worked) => {
                     self.readiness.set_ready("work");
                     worked
@@ -106,6 +111,13 @@ impl Batcher {
                 Err(error) if error.severity() == Severity::Halt => {
                     error!(%error, "the batcher stops");
                     return Err(error);
+                }
+                Err(error @ BatcherError::Standby) => {
+                    if !stood_by {
+                        info!("{error}");
+                    }
+                    self.readiness.set_waiting("work", error.to_string());
+                    false
                 }
                 Err(error) => {
                     warn!(%error, "the batcher tries again");
@@ -125,6 +137,7 @@ impl Batcher {
 
     /// One round; tells whether there was something to do.
     async fn step(&mut self, shutdown: &CancellationToken) -> Result<bool, BatcherError> {
+        self.lead().await?;
         let open = self.settle().await?;
         match open.iter().position(|submission| !is_posted(submission)) {
             Some(next) => {
@@ -133,6 +146,22 @@ impl Batcher {
             }
             None => self.close_if_due().await,
         }
+    }
+
+    /// Makes sure that nobody else writes the journal: two would post the same blocks in different channels, and
+    /// the blocks that only the dropped ones hold would never be posted.
+    async fn lead(&mut self) -> Result<(), BatcherError> {
+        if let Some(writer) = &mut self.writer {
+            if let Err(error) = writer.check().await {
+                self.writer = None;
+                return Err(error.into());
+            }
+            return Ok(());
+        }
+        self.pending.clear();
+        self.settled_at = None;
+        self.writer = submission::Writer::take(self.index.pool()).await?;
+        if self.writer.is_some() { Ok(()) } else { Err(BatcherError::Standby) }
     }
 
     /// Brings the journal up to date with both chains, and gives the submissions that are still open, in order.

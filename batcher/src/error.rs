@@ -17,6 +17,9 @@ pub(crate) enum BatcherError {
     /// Blocks that make no channel.
     #[error(transparent)]
     Close(#[from] CloseError),
+    /// Another process posts.
+    #[error("another batcher posts for this database; standing by")]
+    Standby,
     /// The transaction is in a block and failed.
     #[error("the inbox refused submission {id} in transaction {hash}")]
     Refused { id: i64, hash: B256 },
@@ -32,7 +35,7 @@ impl BatcherError {
     pub(crate) const fn severity(&self) -> Severity {
         match self {
             Self::L1(error) => error.severity(),
-            Self::Index(IndexError::Database(_)) => Severity::Retry,
+            Self::Index(IndexError::Database(_)) | Self::Standby => Severity::Retry,
             _ => Severity::Halt,
         }
     }

@@ -326,3 +326,21 @@ async fn the_bound_address_is_told() {
     assert_ne!(address.port(), 0);
     batcher.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_batchers_one_posts_and_the_other_takes_over() {
+    let world = World::start().await;
+    let genesis = Genesis::new(&world.config).hash;
+    let first = world.batcher(DataAvailability::Calldata);
+    let first_block = world.seal(1).await;
+    world.posted(&first_block).await;
+    let second = world.batcher(DataAvailability::Calldata);
+    for value in 2..=6 {
+        let tip = world.seal(value).await;
+        assert_chain(&world.posted(&tip).await, genesis, value);
+    }
+    first.kill().await;
+    let tip = world.seal(7).await;
+    assert_chain(&world.posted(&tip).await, genesis, 7);
+    second.stop().await;
+}

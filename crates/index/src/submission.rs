@@ -7,7 +7,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use lockstep_primitives::{BlockId, BlockNumber};
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 
 use crate::{
     IndexError,
@@ -95,6 +95,44 @@ pub struct Attempt {
     pub tx_hash: B256,
     /// EIP-2718 bytes as sent, sidecar included.
     pub raw: Bytes,
+}
+
+/// Name of the advisory lock of [`Writer`]: "batcher" in ASCII.
+const WRITER: i64 = 0x62_61_74_63_68_65_72;
+
+/// The right to write the journal. One process has it, until it drops this or its connection breaks.
+#[derive(Debug)]
+pub struct Writer {
+    connection: PgConnection,
+}
+
+impl Writer {
+    /// Takes the right; `None` while another has it. That of a machine that vanished is free within half a minute.
+    ///
+    /// # Errors
+    /// [`IndexError::Database`].
+    pub async fn take(pool: &PgPool) -> Result<Option<Self>, IndexError> {
+        let mut connection = pool.acquire().await?.detach();
+        sqlx::raw_sql(
+            "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3",
+        )
+        .execute(&mut connection)
+        .await?;
+        let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
+            .bind(WRITER)
+            .fetch_one(&mut connection)
+            .await?;
+        Ok(taken.then_some(Self { connection }))
+    }
+
+    /// Makes sure that the right is not lost.
+    ///
+    /// # Errors
+    /// [`IndexError::Database`] if it is: take it again.
+    pub async fn check(&mut self) -> Result<(), IndexError> {
+        sqlx::query("select 1").execute(&mut self.connection).await?;
+        Ok(())
+    }
 }
 
 #[derive(FromRow)]
