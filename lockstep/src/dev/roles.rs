@@ -212,4 +212,4 @@ fn batcher(args: &DevArgs, dir: &DataDir, backing: &Backing, keys: &Keys) -> Bat
 
 const POLL: Duration = Duration::from_millis(200);
 const CACHE_MIB: usize = 64;
-const HISTORY: u64 = 100_000;
+const HISTORY: u64 = 10_000;
