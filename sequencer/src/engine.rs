@@ -435,7 +435,7 @@ impl Engine {
             txs,
             gas = header.gas_used,
             origin = sealed.l1_origin.number,
-            took_ms = took.as_millis(),
+            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "block sealed"
         );
         metrics::counter!("lockstep_sequencer_blocks_total").increment(1);

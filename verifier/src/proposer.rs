@@ -30,8 +30,8 @@ use crate::{
 /// Wait after a failed round, unless the interval is shorter.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// L1 knows the hashes of its last 256 blocks; some of them pass until a transaction is in one.
-const MAX_L1_AGE: u64 = 200;
+/// `Assertions` knows the hashes of L1's last 8,191 blocks (EIP-2935); some pass until a transaction is in one.
+const MAX_L1_AGE: u64 = 8_000;
 
 /// What the proposer works with.
 #[derive(Debug)]

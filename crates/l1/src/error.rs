@@ -63,8 +63,10 @@ pub enum L1Error {
     /// Neither a beacon node nor anvil: blobs cannot be read.
     #[error("blobs cannot be read: give the URL of a beacon node (L1 node answered: {0})")]
     NoBlobSource(String),
-    /// The blobs of a block are no longer served.
-    #[error("blobs of L1 block {0} are not served (pruned?); use a beacon node that keeps all blobs")]
+    /// The blobs of a block are not served, not yet or no longer.
+    #[error(
+        "blobs of L1 block {0} are not served: the beacon node is behind, or has pruned them and one that keeps all is needed"
+    )]
     BlobsGone(L1BlockNumber),
     /// A blob is not the one that its transaction commits to.
     #[error("blob {expected} of L1 block {block}: the source served other data")]
@@ -123,6 +125,7 @@ impl L1Error {
             Self::Rpc { .. }
             | Self::Missing(_)
             | Self::Beacon(_)
+            | Self::BlobsGone(_)
             | Self::BlobMismatch { .. }
             | Self::InsufficientFunds { .. }
             | Self::Journal(_)
@@ -132,7 +135,6 @@ impl L1Error {
             | Self::WrongChain { .. }
             | Self::Malformed(_)
             | Self::NoBlobSource(_)
-            | Self::BlobsGone(_)
             | Self::Kzg(_)
             | Self::Sign(_)
             | Self::Journaled { .. }
