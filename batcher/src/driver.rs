@@ -31,6 +31,8 @@ use crate::{
 
 /// Looks at posted submissions while another is on its way: each so many polls.
 const WATCH_POLLS: u32 = 4;
+/// How long a round may still take after a stop was asked for.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 /// Time between two looks at the account's balance.
 const BALANCE_INTERVAL: Duration = Duration::from_secs(10);
 /// Compression that is assumed before the first channel.
@@ -97,7 +99,21 @@ impl Batcher {
     }
 
     /// Works until `shutdown`, or until something needs a person.
-    pub(crate) async fn run(mut self, shutdown: &CancellationToken) -> Result<(), BatcherError> {
+    ///
+    /// A round that hangs, as Postgres or L1 may, is dropped a while after `shutdown`: that is a crash between two
+    /// lines, which the journal is for.
+    pub(crate) async fn run(self, shutdown: &CancellationToken) -> Result<(), BatcherError> {
+        let patience = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(SHUTDOWN_PATIENCE).await;
+        };
+        tokio::select! {
+            result = self.work(shutdown) => result,
+            () = patience => Ok(()),
+        }
+    }
+
+    async fn work(mut self, shutdown: &CancellationToken) -> Result<(), BatcherError> {
         let mut standing_by = false;
         loop {
             let stepped = self.step(shutdown).await;
@@ -122,7 +138,7 @@ impl Batcher {
                 Err(error) => {
                     warn!(%error, "the batcher tries again");
                     self.readiness.set_waiting("work", error.to_string());
-                    metrics::counter!("batcher_errors_total").increment(1);
+                    metrics::counter!("lockstep_batcher_errors_total").increment(1);
                     false
                 }
             };

@@ -9,36 +9,42 @@ use lockstep_l1::Included;
 use crate::channel::Closed;
 
 pub(crate) fn describe() {
-    metrics::describe_gauge!("batcher_backlog_blocks", "Sealed blocks that no channel holds");
-    metrics::describe_gauge!("batcher_backlog_bytes", "Their transactions, before compression");
-    metrics::describe_gauge!("batcher_last_batch_age_seconds", "Time since a channel was posted");
-    metrics::describe_gauge!("batcher_balance_ether", "What the batcher's account holds on L1");
-    metrics::describe_gauge!("batcher_compression_ratio", "Encoded over raw bytes of the last channel");
-    metrics::describe_gauge!("batcher_bytes_per_tx", "Encoded bytes per transaction of the last channel");
-    metrics::describe_counter!("batcher_channels_total", "Channels posted, by where their data is");
-    metrics::describe_counter!("batcher_posted_bytes_total", "Encoded bytes posted");
-    metrics::describe_counter!("batcher_fees_gwei_total", "Fees paid on L1");
-    metrics::describe_counter!("batcher_errors_total", "Rounds that failed and were tried again");
+    metrics::describe_gauge!("lockstep_batcher_backlog_blocks", "Sealed blocks that no channel holds");
+    metrics::describe_gauge!("lockstep_batcher_backlog_bytes", "Their transactions, before compression");
+    metrics::describe_gauge!("lockstep_batcher_last_batch_age_seconds", "Time since a channel was posted");
+    metrics::describe_gauge!("lockstep_batcher_balance_ether", "What the batcher's account holds on L1");
+    metrics::describe_gauge!(
+        "lockstep_batcher_compression_ratio",
+        "Encoded over raw bytes of the last channel"
+    );
+    metrics::describe_gauge!(
+        "lockstep_batcher_bytes_per_tx",
+        "Encoded bytes per transaction of the last channel"
+    );
+    metrics::describe_counter!("lockstep_batcher_channels_total", "Channels posted, by where their data is");
+    metrics::describe_counter!("lockstep_batcher_posted_bytes_total", "Encoded bytes posted");
+    metrics::describe_counter!("lockstep_batcher_fees_gwei_total", "Fees paid on L1");
+    metrics::describe_counter!("lockstep_batcher_errors_total", "Rounds that failed and were tried again");
 }
 
 pub(crate) fn backlog(blocks: usize, size_bytes: usize, last_batch_age: Option<Duration>) {
-    metrics::gauge!("batcher_backlog_blocks").set(blocks as f64);
-    metrics::gauge!("batcher_backlog_bytes").set(size_bytes as f64);
+    metrics::gauge!("lockstep_batcher_backlog_blocks").set(blocks as f64);
+    metrics::gauge!("lockstep_batcher_backlog_bytes").set(size_bytes as f64);
     if let Some(age) = last_batch_age {
-        metrics::gauge!("batcher_last_batch_age_seconds").set(age.as_secs_f64());
+        metrics::gauge!("lockstep_batcher_last_batch_age_seconds").set(age.as_secs_f64());
     }
 }
 
 pub(crate) fn balance(wei: U256) {
     if let Ok(ether) = format_ether(wei).parse::<f64>() {
-        metrics::gauge!("batcher_balance_ether").set(ether);
+        metrics::gauge!("lockstep_batcher_balance_ether").set(ether);
     }
 }
 
 pub(crate) fn closed(channel: &Closed, ratio: f64) {
-    metrics::gauge!("batcher_compression_ratio").set(ratio);
+    metrics::gauge!("lockstep_batcher_compression_ratio").set(ratio);
     if channel.txs > 0 {
-        metrics::gauge!("batcher_bytes_per_tx").set(channel.data.len() as f64 / channel.txs as f64);
+        metrics::gauge!("lockstep_batcher_bytes_per_tx").set(channel.data.len() as f64 / channel.txs as f64);
     }
 }
 
@@ -47,8 +53,8 @@ pub(crate) fn posted(channel: &NewSubmission, included: &Included) {
         DaType::Calldata => "calldata",
         DaType::Blobs => "blobs",
     };
-    metrics::counter!("batcher_channels_total", "data" => place).increment(1);
-    metrics::counter!("batcher_posted_bytes_total").increment(channel.data.len() as u64);
+    metrics::counter!("lockstep_batcher_channels_total", "data" => place).increment(1);
+    metrics::counter!("lockstep_batcher_posted_bytes_total").increment(channel.data.len() as u64);
     let gwei = u64::try_from(included.fee / 1_000_000_000).unwrap_or(u64::MAX);
-    metrics::counter!("batcher_fees_gwei_total").increment(gwei);
+    metrics::counter!("lockstep_batcher_fees_gwei_total").increment(gwei);
 }

@@ -12,7 +12,7 @@ use alloy::{
 use crate::{L1Error, error::rpc};
 
 /// Longest wait for one answer of a node.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -298,7 +298,7 @@ impl TxManager {
     async fn replace(&self, attempts: &mut Vec<PreparedTx>, journal: &impl Journal) -> Result<(), L1Error> {
         if let Some(replacement) = self.replacement(attempts).await? {
             self.store(journal, &replacement).await?;
-            metrics::counter!("l1_tx_replacements_total").increment(1);
+            metrics::counter!("lockstep_l1_tx_replacements_total").increment(1);
             attempts.push(replacement);
             self.broadcast_last(attempts).await?;
         }
