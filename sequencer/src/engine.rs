@@ -316,8 +316,8 @@ impl Engine {
     /// Brings our chain in line with what L1 says.
     pub(crate) async fn reconcile(&mut self) -> Result<(), EngineError> {
         let Some(found) = *self.wires.derived.borrow_and_update() else { return Ok(()) };
-        if found.safe.number == 0 {
-            return Ok(()); // nothing is derived yet
+        if found.safe.number == 0 || found.safe.number < self.heads.finalized.number.0 {
+            return Ok(()); // the verifier has derived nothing yet, or rebuilds: what is final stays safe
         }
         if self.chain.hash(found.safe.number).await? != Some(found.safe.hash) {
             let Some(verifier) = self.wires.verifier.clone() else { return Ok(()) };

@@ -261,6 +261,25 @@ async fn a_sequencer_behind_l1_catches_up_with_the_derived_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_that_rebuilds_does_not_take_back_what_is_final() {
+    let machine = Machine::new(&FakeL1::new()).await;
+    let mut ours = machine.start().await;
+    for _ in 0..3 {
+        ours.seal().await;
+    }
+    let blocks = derived_blocks(&ours, 3).await;
+    let (finalized, safe) = (id(&blocks[1]), id(&blocks[2]));
+    ours.derived.send_replace(Some(DerivedHeads { safe, finalized }));
+    ours.engine.reconcile().await.unwrap();
+
+    ours.derived.send_replace(Some(DerivedHeads { safe: id(&blocks[0]), finalized: BlockId::default() }));
+    ours.engine.reconcile().await.unwrap();
+
+    let heads = *ours.heads.borrow();
+    assert_eq!((heads.safe.number.0, heads.finalized.number.0), (3, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replacement_that_pays_more_takes_the_place_in_pool_and_table() {
     let machine = Machine::new(&FakeL1::new()).await;
     let sequencer = machine.start().await;
