@@ -92,9 +92,7 @@ async fn run_on(
 ) -> eyre::Result<()> {
     let keys = Keys::from_env();
     let rollup = deploy(dir, &backing.l1_rpc, &keys, shutdown).await?;
-    if backing.anvil.is_some() {
-        back_genesis(&backing.l1_rpc, &rollup).await?;
-    }
+    equip(&backing.l1_rpc, &rollup).await?;
     let mut roles = roles::start(args, dir, backing, &keys, &rollup, shutdown).await?;
     println!("{}", roles.summary);
     if let Some(path) = &args.ready_file {
@@ -123,9 +121,7 @@ async fn start_backing(args: &DevArgs, dir: &DataDir) -> eyre::Result<Backing> {
             block_time: Some(args.l1_block_time),
             ..AnvilOptions::new(dir.l1())
         };
-        let anvil = Anvil::start(&tools, options).await?;
-        preload(&anvil.rpc_url()).await?;
-        Ok(Some(anvil))
+        Anvil::start(&tools, options).await.map(Some).map_err(eyre::Report::from)
     };
     let postgres = async {
         if args.database_url.is_some() {
@@ -149,20 +145,22 @@ async fn start_backing(args: &DevArgs, dir: &DataDir) -> eyre::Result<Backing> {
     Ok(Backing { l1_rpc, database_url, anvil, postgres })
 }
 
-/// Puts on the private L1 what every public L1 has and bridge clients look for: Multicall3.
-async fn preload(l1_rpc: &str) -> eyre::Result<()> {
-    let code = runtime_code("MultiCall3").ok_or_else(|| eyre!("the bytecode of Multicall3 is missing"))?;
-    let provider = ProviderBuilder::new().connect(l1_rpc).await?;
-    Ok(provider.anvil_set_code(MULTICALL3_ADDRESS, code).await?)
-}
-
-/// Gives the portal of a new chain the ETH that L2's genesis accounts may withdraw.
-async fn back_genesis(l1_rpc: &str, rollup: &RollupConfig) -> eyre::Result<()> {
-    let provider = ProviderBuilder::new().connect(l1_rpc).await?;
+/// Gives an anvil what every public L1 has and bridge clients look for, Multicall3, and the portal of a new chain
+/// the ETH that L2's genesis accounts may withdraw. Leaves any other L1 alone.
+async fn equip(l1_rpc: &str, rollup: &RollupConfig) -> eyre::Result<()> {
+    let l1 = ProviderBuilder::new().connect(l1_rpc).await?;
+    if !l1.get_client_version().await?.starts_with("anvil/") {
+        return Ok(());
+    }
+    if l1.get_code_at(MULTICALL3_ADDRESS).await?.is_empty() {
+        let code =
+            runtime_code("MultiCall3").ok_or_else(|| eyre!("the bytecode of Multicall3 is missing"))?;
+        l1.anvil_set_code(MULTICALL3_ADDRESS, code).await?;
+    }
     let portal = rollup.contracts.portal;
-    if provider.get_balance(portal).await?.is_zero() {
+    if l1.get_balance(portal).await?.is_zero() {
         let owed = rollup.chain.accounts.iter().map(|account| account.balance).sum();
-        provider.anvil_set_balance(portal, owed).await?;
+        l1.anvil_set_balance(portal, owed).await?;
     }
     Ok(())
 }
