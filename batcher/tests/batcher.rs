@@ -15,7 +15,7 @@ use lockstep_codec::{Channel, decode};
 use lockstep_deploy::{DeployPlan, deploy};
 use lockstep_devnet::{Anvil, AnvilOptions, TestDatabase, Tools, test_database};
 use lockstep_index::{Index, head, lease, rewind, seal, submission};
-use lockstep_l1::{KeySource, L1Reader, TxManager, TxOptions, dev_key};
+use lockstep_l1::{KeySource, L1Error, L1Reader, TxManager, TxOptions, dev_key};
 use lockstep_primitives::{
     BlockNumber, Genesis, Header, L1BlockNumber, OpReceiptEnvelope, OpTxEnvelope, RollupConfig, SealedBlock,
 };
@@ -99,15 +99,29 @@ impl World {
         db.commit().await.unwrap();
     }
 
+    fn l1(&self) -> L1Reader {
+        L1Reader::new(&self.anvil.rpc_url(), None, &self.config).unwrap()
+    }
+
     /// Channels on L1, in order.
     async fn channels(&self) -> Vec<Channel> {
-        let reader = L1Reader::new(&self.anvil.rpc_url(), None, &self.config).unwrap();
+        loop {
+            match self.read_channels().await {
+                Ok(channels) => return channels,
+                Err(L1Error::Reorged(_)) => {} // in the middle of a reorg
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    async fn read_channels(&self) -> Result<Vec<Channel>, L1Error> {
+        let reader = self.l1();
         let mut channels = Vec::new();
-        for number in self.config.first_l1_block().0..=reader.head().await.unwrap().number {
-            let block = reader.block(L1BlockNumber(number)).await.unwrap().unwrap();
+        for number in self.config.first_l1_block().0..=reader.head().await?.number {
+            let block = reader.block(L1BlockNumber(number)).await?.unwrap();
             channels.extend(block.submissions.iter().map(|one| decode(&one.data).unwrap()));
         }
-        channels
+        Ok(channels)
     }
 
     /// Waits until L1 holds block `tip`, and gives the channels there.
@@ -253,8 +267,9 @@ async fn after_a_reorg_of_l1_the_same_channels_are_posted_again() {
         world.at_rest().await;
     }
     let before = world.channels().await;
+    let head = world.l1().head().await.unwrap();
     world.rpc("anvil_reorg", (2, [(); 0])).await;
-    assert_ne!(world.channels().await, before);
+    assert_ne!(world.l1().id(L1BlockNumber(head.number)).await.unwrap(), Some(head));
     let tip = world.seal(4).await;
     let after = world.posted(&tip).await;
     world.at_rest().await;
