@@ -3,6 +3,7 @@
 mod config_table;
 mod dev;
 mod env_examples;
+mod trace_block;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Command {
     Batcher(lockstep_batcher::BatcherConfig),
     /// Rebuild the chain from L1, compare, serve the safe head; propose outputs if it has a proposer's key.
     Verifier(lockstep_verifier::VerifierConfig),
+    /// Execute a block of the chain again and draw or describe how: workers, waits, conflicts, hottest keys.
+    TraceBlock(trace_block::TraceBlockArgs),
 }
 
 #[tokio::main]
@@ -44,12 +47,12 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The command line. `dev` talks to a person, so its roles log only warnings unless asked for more.
+/// The command line. What talks to a person logs only warnings unless asked for more.
 fn parse() -> Cli {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let unasked = matches.value_source("filter") == Some(ValueSource::DefaultValue);
-    if unasked && matches!(cli.command, Command::Dev(_)) {
+    if unasked && matches!(cli.command, Command::Dev(_) | Command::TraceBlock(_)) {
         "warn".clone_into(&mut cli.telemetry.filter);
     }
     cli
@@ -64,6 +67,7 @@ async fn run(cli: Cli) -> eyre::Result<()> {
         Command::Sequencer(config) => lockstep_sequencer::run(config, Default::default(), shutdown).await,
         Command::Batcher(config) => lockstep_batcher::run(config, Default::default(), shutdown).await,
         Command::Verifier(config) => lockstep_verifier::run(config, Default::default(), shutdown).await,
+        Command::TraceBlock(args) => trace_block::run(args).await,
     }
 }
 

@@ -1,24 +1,38 @@
 //! Makes one block: execution, roots, header. Blocking; changes nothing outside.
 
-use std::time::Instant;
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::{
-    consensus::transaction::{Recovered, SignerRecoverable},
+    consensus::{
+        Transaction,
+        transaction::{Recovered, SignerRecoverable},
+    },
     eips::Encodable2718,
     primitives::{Address, B256},
 };
 use lockstep_derive::L1Attributes;
-use lockstep_primitives::{BlockInputs, Eip1559Params, Header, SealedBlock, SystemConfig, predeploys};
+use lockstep_executor::{
+    Executor, Stats,
+    rollup::{self, Prelude},
+};
+use lockstep_primitives::{
+    BlockInputs, Eip1559Params, Header, OpTxEnvelope, SealedBlock, SystemConfig, predeploys,
+};
 use lockstep_state::{Staged, StateError, StateStore};
-use lockstep_stf::{BlockBuilder, Executed, PushError, Rejected, Rules, StfError, execute_with};
-use revm::database_interface::WrapDatabaseRef;
+use lockstep_stf::{Executed, Rejected, Rules, StfError};
 
-use crate::pool::ReadyTxs;
+use crate::pool::{PoolTx, ReadyTxs};
 
 /// Gas of the cheapest transaction: with less left, a block is full.
 const MIN_TX_GAS: u64 = 21_000;
 /// Transactions that did not fit after which a block counts as full.
 const MAX_MISFITS: usize = 64;
+/// Transactions that are executed at once. Between two batches the clock is read.
+const MAX_BATCH: usize = 256;
 
 /// A block and the state changes that it makes, nothing of it stored yet.
 #[derive(Debug)]
@@ -47,63 +61,126 @@ pub(crate) enum BuildError {
     Malformed(&'static str),
 }
 
-/// Fills a block with pooled transactions until it is full or `deadline` has passed.
-pub(crate) fn build(
-    state: &StateStore,
-    rules: &Rules,
-    parent: &Header,
-    inputs: &BlockInputs,
-    mut ready: ReadyTxs,
-    deadline: Instant,
-) -> Result<(Built, Lessons), BuildError> {
-    let view = state.latest()?;
-    let mut builder = BlockBuilder::new(WrapDatabaseRef(view), rules, parent, inputs)?;
-    let mut lessons = Lessons::default();
-    let mut misfits = 0;
-    let forced = builder.transactions().len();
-    while builder.gas_left() >= MIN_TX_GAS && misfits < MAX_MISFITS && Instant::now() < deadline {
-        let Some(tx) = ready.next() else { break };
-        let recovered = Recovered::new_unchecked(tx.transaction.clone(), tx.sender);
-        let rejected = match builder.push(recovered) {
-            Ok(_) => continue,
-            Err(PushError::Rejected(rejected)) => rejected,
-            Err(PushError::Fatal(error)) => return Err(error.into()),
-        };
-        ready.skip_sender();
-        let empty = forced == 1 && builder.transactions().len() == forced;
+/// What blocks are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Maker {
+    pub(crate) state: StateStore,
+    pub(crate) rules: Rules,
+    pub(crate) executor: Arc<Executor>,
+}
+
+impl Maker {
+    /// Fills a block with pooled transactions until it is full or `deadline` has passed.
+    pub(crate) fn build(
+        &self,
+        parent: &Header,
+        inputs: &BlockInputs,
+        ready: ReadyTxs,
+        deadline: Instant,
+    ) -> Result<(Built, Lessons), BuildError> {
+        let started = Instant::now();
+        let view = self.state.latest()?;
+        let prelude = Prelude::new(view, &self.rules, parent, inputs)?;
+        let mut builder = prelude.builder(&self.executor);
+        let mut filling = Filling { ready, failed: HashSet::new(), misfits: 0, lessons: Lessons::default() };
+        let forced = builder.transactions().len();
+        while builder.gas_left() >= MIN_TX_GAS && filling.misfits < MAX_MISFITS && Instant::now() < deadline {
+            let batch = filling.next_batch(builder.gas_left());
+            if batch.is_empty() {
+                break;
+            }
+            let mut alone = forced == 1 && builder.transactions().len() == forced;
+            let results = builder.push_all(batch.iter().map(|tx| recovered(tx)).collect())?;
+            for (tx, result) in batch.iter().zip(results) {
+                match result {
+                    Ok(()) => alone = false,
+                    Err(rejected) => filling.learn(tx, rejected, alone),
+                }
+            }
+        }
+        let done = builder.finish()?;
+        note_execution(&done.stats, started.elapsed());
+        Ok((self.seal(done.executed)?, filling.lessons))
+    }
+
+    /// Executes a block whose inputs are given: one that Postgres holds, with its `senders`, or one that L1 defines.
+    pub(crate) fn replay(
+        &self,
+        parent: &Header,
+        inputs: &BlockInputs,
+        senders: &[Address],
+    ) -> Result<Built, BuildError> {
+        let started = Instant::now();
+        let view = self.state.latest()?;
+        let done = rollup::execute(&self.executor, view, &self.rules, parent, inputs, |index, tx| {
+            senders.get(index).copied().or_else(|| tx.recover_signer().ok())
+        })?;
+        note_execution(&done.stats, started.elapsed());
+        self.seal(done.executed)
+    }
+
+    fn seal(&self, executed: Executed) -> Result<Built, BuildError> {
+        let staged = self.state.stage(&executed.bundle)?;
+        let message_passer = staged.storage_root(predeploys::L2_TO_L1_MESSAGE_PASSER)?;
+        let sealed = executed.seal(staged.state_root(), message_passer);
+        Ok(Built { sealed, staged })
+    }
+}
+
+/// A block on its way to being full.
+struct Filling {
+    ready: ReadyTxs,
+    /// Senders of whom a transaction was left out: those behind it cannot run in this block.
+    failed: HashSet<Address>,
+    /// Transactions that did not fit.
+    misfits: usize,
+    lessons: Lessons,
+}
+
+impl Filling {
+    /// The next transactions in order: as many as the block may have room for, judged by their gas limits, and one
+    /// more, so that hardly any is executed in vain.
+    fn next_batch(&mut self, gas_left: u64) -> Vec<Arc<PoolTx>> {
+        let mut batch = Vec::new();
+        let mut gas = 0_u64;
+        while batch.len() < MAX_BATCH && gas <= gas_left {
+            let Some(tx) = self.ready.next() else { break };
+            if self.failed.contains(&tx.sender) {
+                self.ready.skip_sender();
+                continue;
+            }
+            gas = gas.saturating_add(tx.transaction.gas_limit());
+            batch.push(tx);
+        }
+        batch
+    }
+
+    /// `tx` was left out; `alone`: of an otherwise empty block.
+    fn learn(&mut self, tx: &PoolTx, rejected: Rejected, alone: bool) {
+        if !self.failed.insert(tx.sender) {
+            return; // it stood in one batch with the one that failed, and says nothing more
+        }
         match rejected {
             // Alone in a block and still too large: it never fits.
-            Rejected::Gas { .. } | Rejected::DaFootprint { .. } if !empty => misfits += 1,
+            Rejected::Gas { .. } | Rejected::DaFootprint { .. } if !alone => self.misfits += 1,
             Rejected::FeeTooLow => {}
             Rejected::NonceTooLow { state, .. } | Rejected::NonceTooHigh { state, .. } => {
-                lessons.nonces.push((tx.sender, state));
+                self.lessons.nonces.push((tx.sender, state));
             }
-            reason => lessons.invalid.push((tx.hash, reason.to_string())),
+            reason => self.lessons.invalid.push((tx.hash, reason.to_string())),
         }
     }
-    Ok((seal(state, builder.finish()?)?, lessons))
 }
 
-/// Executes a block whose inputs are given: one that Postgres holds, with its `senders`, or one that L1 defines.
-pub(crate) fn replay(
-    state: &StateStore,
-    rules: &Rules,
-    parent: &Header,
-    inputs: &BlockInputs,
-    senders: &[Address],
-) -> Result<Built, BuildError> {
-    let view = state.latest()?;
-    let executed = execute_with(WrapDatabaseRef(view), rules, parent, inputs, |index, tx| {
-        senders.get(index).copied().or_else(|| tx.recover_signer().ok())
-    })?;
-    seal(state, executed)
+fn recovered(tx: &PoolTx) -> Recovered<OpTxEnvelope> {
+    Recovered::new_unchecked(tx.transaction.clone(), tx.sender)
 }
 
-fn seal(state: &StateStore, executed: Executed) -> Result<Built, BuildError> {
-    let staged = state.stage(&executed.bundle)?;
-    let message_passer = staged.storage_root(predeploys::L2_TO_L1_MESSAGE_PASSER)?;
-    let sealed = executed.seal(staged.state_root(), message_passer);
-    Ok(Built { sealed, staged })
+fn note_execution(stats: &Stats, took: Duration) {
+    metrics::histogram!("lockstep_sequencer_executor_seconds").record(took.as_secs_f64());
+    for (name, count) in stats.counts() {
+        metrics::counter!(format!("lockstep_sequencer_executor_{name}_total")).increment(count);
+    }
 }
 
 /// The inputs that a sealed block was made from.

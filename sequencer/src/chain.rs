@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::{Address, B256, Bytes};
+use lockstep_executor::Executor;
 use lockstep_index::{Index, IndexError, block, head, init_genesis, pool_tx, rewind, seal};
 use lockstep_primitives::{
     BlockInputs, BlockNumber, Genesis, Header, L2BlockRef, RollupConfig, SealedBlock, SystemConfig,
@@ -20,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::{
     admission::{HeadView, HeadViewError},
-    build::{BuildError, Built, inputs_of, replay, system_of},
+    build::{BuildError, Built, Maker, inputs_of, system_of},
 };
 
 /// How long a block waits for Postgres before it is given up; the lease has lapsed long before.
@@ -41,8 +42,7 @@ pub(crate) struct Head {
 #[derive(Debug)]
 pub(crate) struct Chain {
     index: Index,
-    state: StateStore,
-    rules: Rules,
+    maker: Maker,
     rollup: Arc<RollupConfig>,
     term: u64,
     head: Head,
@@ -88,6 +88,7 @@ impl Chain {
     pub(crate) async fn open(
         index: Index,
         state: StateStore,
+        executor: Arc<Executor>,
         rollup: Arc<RollupConfig>,
         term: u64,
     ) -> Result<Self, ChainError> {
@@ -104,7 +105,8 @@ impl Chain {
             header: genesis.header,
             system: rollup.chain.system,
         };
-        let mut chain = Self { index, state, rules, rollup, term, head };
+        let maker = Maker { state, rules, executor };
+        let mut chain = Self { index, maker, rollup, term, head };
         chain.resync().await?;
         Ok(chain)
     }
@@ -124,16 +126,18 @@ impl Chain {
     }
 
     pub(crate) const fn state(&self) -> &StateStore {
-        &self.state
+        &self.maker.state
     }
 
-    pub(crate) const fn rules(&self) -> Rules {
-        self.rules
+    /// What the chain's blocks are made with.
+    pub(crate) const fn maker(&self) -> &Maker {
+        &self.maker
     }
 
     /// What submissions are judged against.
     pub(crate) async fn head_view(&self) -> Result<HeadView, ChainError> {
-        let (state, rules, header) = (self.state.clone(), self.rules, self.head.header.clone());
+        let (state, rules) = (self.maker.state.clone(), self.maker.rules);
+        let header = self.head.header.clone();
         Ok(blocking(move || HeadView::new(rules, header, state.latest()?)).await??)
     }
 
@@ -171,7 +175,7 @@ impl Chain {
     /// with it; the caller reloads the pool.
     pub(crate) async fn rewind(&mut self, to: BlockNumber) -> Result<usize, ChainError> {
         let target = self.stored_head(to).await?;
-        let store = self.state.clone();
+        let store = self.maker.state.clone();
         blocking(move || store.rewind(to)).await??;
         let mut tx = self.index.begin().await?;
         let returned = rewind(&mut tx, to, self.term).await?;
@@ -213,23 +217,23 @@ impl Chain {
         let Built { sealed, staged } = built;
         let (number, hash) = (sealed.block_ref().number, sealed.hash);
         let system = system_of(&sealed).map_err(|source| ChainError::Build { number, source })?;
-        let store = self.state.clone();
+        let store = self.maker.state.clone();
         blocking(move || store.commit(staged, number, hash)).await??;
         self.head = Head { header: sealed.header.clone(), block_ref: sealed.block_ref(), system };
         Ok(Arc::new(sealed))
     }
 
     async fn execute(&self, inputs: BlockInputs, senders: Vec<Address>) -> Result<Built, ChainError> {
-        let (state, rules, parent) = (self.state.clone(), self.rules, self.head.header.clone());
+        let (maker, parent) = (self.maker.clone(), self.head.header.clone());
         let number = inputs.number;
-        blocking(move || replay(&state, &rules, &parent, &inputs, &senders))
+        blocking(move || maker.replay(&parent, &inputs, &senders))
             .await?
             .map_err(|source| ChainError::Build { number, source })
     }
 
     /// Takes the state back to the newest block that Postgres holds too.
     async fn retract_state(&mut self) -> Result<(), ChainError> {
-        let view = self.state.latest()?;
+        let view = self.maker.state.latest()?;
         let mut number = view.number();
         while view.block_hash(number)? != self.hash(number.0).await? {
             let Some(below) = number.0.checked_sub(1) else { return Err(ChainError::Missing(number)) };
@@ -238,7 +242,7 @@ impl Chain {
         if number < view.number() {
             warn!(from = %view.number(), to = %number, "state taken back to the chain in Postgres");
             drop(view);
-            let store = self.state.clone();
+            let store = self.maker.state.clone();
             blocking(move || store.rewind(number)).await??;
         }
         self.head = self.stored_head(number).await?;

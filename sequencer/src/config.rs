@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use lockstep_executor::{Mode, Options};
 use lockstep_index::DatabaseUrl;
 use lockstep_service::RpcLimits;
 use tokio::sync::oneshot;
@@ -62,6 +63,12 @@ pub struct SequencerConfig {
     /// Blocks whose state `eth_call` and `eth_getProof` can read.
     #[arg(long, env = "LOCKSTEP_STATE_HISTORY", value_name = "BLOCKS", default_value_t = 4_096)]
     pub state_history: u64,
+    /// How blocks are executed: `sequential`, `locks` or `optimistic`. The result is the same.
+    #[arg(long, env = "LOCKSTEP_EXECUTOR_MODE", value_name = "MODE", default_value_t = Mode::Locks)]
+    pub executor_mode: Mode,
+    /// Threads that execute blocks, 1 to 256; none: one for each core, 32 at most.
+    #[arg(long, env = "LOCKSTEP_EXECUTOR_THREADS", value_name = "THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub executor_threads: Option<u16>,
     /// What JSON-RPC clients may ask for.
     #[command(flatten)]
     pub rpc: RpcLimits,
@@ -91,9 +98,15 @@ impl SequencerConfig {
             pool_limit: 100_000,
             state_cache_mib: 256,
             state_history: 4_096,
+            executor_mode: Mode::Locks,
+            executor_threads: None,
             rpc: RpcLimits::default(),
             dangerous_ignore_deposits: false,
         }
+    }
+
+    pub(crate) fn executor_options(&self) -> Options {
+        Options::new(self.executor_mode, self.executor_threads.map(usize::from))
     }
 }
 

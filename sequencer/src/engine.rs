@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    build,
     chain::{Chain, ChainError, blocking},
     clock,
     config::BlockMode,
@@ -224,13 +223,12 @@ impl Engine {
                 return Ok(None);
             }
         };
-        let (state, rules, ready) = (self.chain.state().clone(), self.chain.rules(), self.pool.ready());
+        let (maker, ready) = (self.chain.maker().clone(), self.pool.ready());
         let deadline = std::time::Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
         let number = plan.inputs.number;
-        let (built, lessons) =
-            blocking(move || build::build(&state, &rules, &head.header, &plan.inputs, ready, deadline))
-                .await?
-                .map_err(|source| ChainError::Build { number, source })?;
+        let (built, lessons) = blocking(move || maker.build(&head.header, &plan.inputs, ready, deadline))
+            .await?
+            .map_err(|source| ChainError::Build { number, source })?;
         let sealed = self.chain.seal(built).await?;
         self.pool.drop_invalid(lessons.invalid).await;
         self.pool.correct_nonces(lessons.nonces).await;

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use eyre::{Context, eyre};
+use lockstep_executor::Executor;
 use lockstep_index::{Index, lease as stored_lease};
 use lockstep_l1::{L1Error, L1Reader};
 use lockstep_primitives::RollupConfig;
@@ -119,7 +120,8 @@ async fn start(
 ) -> eyre::Result<()> {
     let Parts { rollup, l1, verifier, state, index, term } = parts;
     let readiness = Readiness::new([READY_L1, READY_DATABASE, READY_HEAD]);
-    let chain = Chain::open(index.clone(), state.clone(), rollup.clone(), term).await?;
+    let executor = Arc::new(Executor::new(config.executor_options())?);
+    let chain = Chain::open(index.clone(), state.clone(), executor, rollup.clone(), term).await?;
     readiness.set_ready(READY_DATABASE);
     let limits = PoolLimits { per_sender: config.pool_account_limit, total: config.pool_limit };
     let (pool, writer) = Pool::new(index, limits, chain.head_view().await?);

@@ -6,14 +6,21 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PURE: [&str; 5] =
-    ["lockstep-primitives", "lockstep-codec", "lockstep-derive", "lockstep-stf", "lockstep-contracts"];
+const PURE: [&str; 6] = [
+    "lockstep-primitives",
+    "lockstep-codec",
+    "lockstep-locks",
+    "lockstep-derive",
+    "lockstep-stf",
+    "lockstep-contracts",
+];
 const ROLES: [&str; 3] = ["lockstep-sequencer", "lockstep-batcher", "lockstep-verifier"];
 
 /// What talks to the world, or to the other threads of a process.
-const EFFECTS: [&str; 11] = [
+const EFFECTS: [&str; 12] = [
     "axum",
     "crossbeam",
+    "crossbeam-deque",
     "hyper",
     "jsonrpsee",
     "mio",
@@ -143,9 +150,29 @@ fn verifier_needs_l1_alone() {
 
 #[test]
 fn batcher_knows_no_evm_and_no_state() {
-    let forbidden =
-        ["revm", "op-revm", "alloy-evm", "alloy-op-evm", "lockstep-stf", "lockstep-state", "redb"];
+    let forbidden = [
+        "revm",
+        "op-revm",
+        "alloy-evm",
+        "alloy-op-evm",
+        "lockstep-stf",
+        "lockstep-executor",
+        "lockstep-state",
+        "redb",
+    ];
     Graph::of_workspace().assert_free_of("lockstep-batcher", &forbidden);
+}
+
+#[test]
+fn executor_has_threads_and_no_other_effect() {
+    let threads = ["crossbeam", "crossbeam-deque", "rayon"];
+    let forbidden: Vec<_> = EFFECTS.into_iter().filter(|effect| !threads.contains(effect)).collect();
+    let graph = Graph::of_workspace();
+    graph.assert_free_of("lockstep-executor", &forbidden);
+    graph.assert_free_of(
+        "lockstep-executor",
+        &["lockstep-state", "lockstep-index", "lockstep-service", "metrics"],
+    );
 }
 
 #[test]

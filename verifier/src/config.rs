@@ -2,6 +2,7 @@
 
 use std::{env, net::SocketAddr, path::PathBuf, time::Duration};
 
+use lockstep_executor::{Mode, Options};
 use lockstep_l1::{KeySource, TxOptions};
 use tokio::sync::oneshot;
 
@@ -40,9 +41,21 @@ pub struct VerifierConfig {
     /// Blocks that an L1 reorg can take back without a rebuild.
     #[arg(long, env = "LOCKSTEP_STATE_HISTORY", value_name = "BLOCKS", default_value_t = 100_000)]
     pub state_history: u64,
+    /// How blocks are executed: `sequential`, `locks` or `optimistic`. The result is the same.
+    #[arg(long, env = "LOCKSTEP_EXECUTOR_MODE", value_name = "MODE", default_value_t = Mode::Locks)]
+    pub executor_mode: Mode,
+    /// Threads that execute blocks, 1 to 256; none: one for each core, 32 at most.
+    #[arg(long, env = "LOCKSTEP_EXECUTOR_THREADS", value_name = "THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub executor_threads: Option<u16>,
     /// Proposing of output roots.
     #[command(flatten)]
     pub proposer: ProposerConfig,
+}
+
+impl VerifierConfig {
+    pub(crate) fn executor_options(&self) -> Options {
+        Options::new(self.executor_mode, self.executor_threads.map(usize::from))
+    }
 }
 
 /// Flags of the proposer inside the verifier.

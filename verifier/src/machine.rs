@@ -2,21 +2,21 @@
 //!
 //! Synchronous and blocking; the driver calls it from a blocking thread.
 
-use std::{fs, path::PathBuf, sync::Arc};
-
-use alloy::{
-    consensus::transaction::SignerRecoverable,
-    eips::eip2718::Decodable2718,
-    primitives::{Address, B256, Bytes},
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+use alloy::{consensus::transaction::SignerRecoverable, primitives::B256};
 use lockstep_derive::{Checkpoint, Derivation, Derived, Dropped, L1Block, PushError, Step, block_ref};
+use lockstep_executor::{Executor, Stats, rollup};
 use lockstep_primitives::{
-    BlockId, BlockInputs, BlockNumber, Genesis, Header, L2BlockRef, OpTxEnvelope, RollupConfig, predeploys,
+    BlockId, BlockNumber, Genesis, Header, L2BlockRef, OpTxEnvelope, RollupConfig, predeploys,
 };
 use lockstep_state::{StateError, StateOptions, StateStore};
-use lockstep_stf::{Rules, StfError, execute_with};
-use rayon::prelude::*;
-use revm::database_interface::WrapDatabaseRef;
+use lockstep_stf::{Rules, StfError};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -77,6 +77,7 @@ pub(crate) struct Setup {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) state_dir: PathBuf,
     pub(crate) state_options: StateOptions,
+    pub(crate) executor: Arc<Executor>,
 }
 
 /// The verifier's own chain.
@@ -168,10 +169,14 @@ impl Machine {
         let Derived { inputs, l1_inclusion, forced, claimed_hash } = derived;
         let number = inputs.number;
         let state = self.state()?;
-        let view = WrapDatabaseRef(state.latest()?);
-        let senders = recover_senders(&inputs);
-        let mut executed = execute_with(view, &self.rules, &self.parent, &inputs, |index, _| senders[index])
+        let started = Instant::now();
+        // The executor asks for senders on all its threads: recovery is most of what a plain transfer costs.
+        let sender = |_, tx: &OpTxEnvelope| tx.recover_signer().ok();
+        let executor = &self.setup.executor;
+        let done = rollup::execute(executor, state.latest()?, &self.rules, &self.parent, &inputs, sender)
             .map_err(|source| MachineError::Execution { number, source })?;
+        note_execution(&done.stats, started.elapsed());
+        let mut executed = done.executed;
         let dropped = std::mem::take(&mut executed.dropped);
         let staged = state.stage(&executed.bundle)?;
         let withdrawals = staged.storage_root(predeploys::L2_TO_L1_MESSAGE_PASSER)?;
@@ -257,10 +262,11 @@ impl Machine {
     }
 }
 
-/// Senders of all transactions, on all cores: recovery is most of what a plain transfer costs.
-fn recover_senders(inputs: &BlockInputs) -> Vec<Option<Address>> {
-    let sender = |bytes: &Bytes| OpTxEnvelope::decode_2718_exact(bytes).ok()?.recover_signer().ok();
-    inputs.transactions.par_iter().map(sender).collect()
+fn note_execution(stats: &Stats, took: Duration) {
+    metrics::histogram!("lockstep_verifier_executor_seconds").record(took.as_secs_f64());
+    for (name, count) in stats.counts() {
+        metrics::counter!(format!("lockstep_verifier_executor_{name}_total")).increment(count);
+    }
 }
 
 fn open_state(setup: &Setup) -> Result<StateStore, MachineError> {

@@ -9,6 +9,7 @@ use std::{
 use alloy::primitives::B256;
 use eyre::WrapErr;
 use lockstep_derive::Checkpoint;
+use lockstep_executor::Executor;
 use lockstep_l1::{L1Reader, TxManager};
 use lockstep_primitives::{BlockNumber, Genesis, RollupConfig};
 use lockstep_service::{HttpOptions, Readiness, http};
@@ -107,6 +108,7 @@ fn open(config: &VerifierConfig) -> eyre::Result<Driver> {
             cache_bytes: config.state_cache_mib << 20,
             history_blocks: config.state_history,
         },
+        executor: Arc::new(Executor::new(config.executor_options())?),
     };
     let machine = Machine::open(setup, Arc::clone(&store))?;
     let status = SharedStatus::default();

@@ -9,9 +9,10 @@ use alloy_evm::{Database, Evm, EvmFactory, block::BlockExecutor, precompiles::Pr
 use alloy_op_evm::{
     OpBlockExecutionCtx, OpBlockExecutor, OpEvm, OpEvmFactory, OpTx, block::OpAlloyReceiptBuilder,
 };
-use alloy_primitives::{Address, Bytes, TxKind};
+use alloy_primitives::{Address, Bytes, TxKind, U256};
 use lockstep_primitives::{BlockInputs, predeploys};
 use op_alloy_consensus::{DEPOSIT_TX_TYPE_ID, OpReceiptEnvelope, OpTxEnvelope, TxDeposit};
+use op_revm::L1BlockInfo;
 use revm::{
     Database as _,
     database::{State, states::bundle_state::BundleRetention},
@@ -45,7 +46,30 @@ impl<DB: Database> BlockBuilder<DB> {
     /// # Errors
     /// [`StfError`] if the inputs do not fit the parent, a deposit does not fit the block, or the state fails.
     pub fn new(db: DB, rules: &Rules, parent: &Header, inputs: &BlockInputs) -> Result<Self, StfError> {
-        let mut builder = Self::from_draft(db, rules, Draft::new(parent, inputs)?)?;
+        Self::begin(db, rules, parent, inputs, false)
+    }
+
+    /// [`Self::new`], and keeps [`Executed::access_list`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_access_list(
+        db: DB,
+        rules: &Rules,
+        parent: &Header,
+        inputs: &BlockInputs,
+    ) -> Result<Self, StfError> {
+        Self::begin(db, rules, parent, inputs, true)
+    }
+
+    fn begin(
+        db: DB,
+        rules: &Rules,
+        parent: &Header,
+        inputs: &BlockInputs,
+        list: bool,
+    ) -> Result<Self, StfError> {
+        let mut builder = Self::open(db, rules, Draft::new(parent, inputs)?, list)?;
         let forced = leading_deposits(&inputs.transactions)?;
         if !forced.first().is_some_and(is_attributes) {
             return Err(StfError::MissingAttributes);
@@ -64,8 +88,12 @@ impl<DB: Database> BlockBuilder<DB> {
     /// # Errors
     /// [`StfError::Execution`] if the state cannot be read.
     pub fn from_draft(db: DB, rules: &Rules, draft: Draft) -> Result<Self, StfError> {
+        Self::open(db, rules, draft, false)
+    }
+
+    fn open(db: DB, rules: &Rules, draft: Draft, list: bool) -> Result<Self, StfError> {
         let db = WithHashes::new(db, rules, &draft.header);
-        let state = State::builder().with_database(db).with_bundle_update().build();
+        let state = State::builder().with_database(db).with_bundle_update().with_bal_builder_if(list).build();
         let evm = OpEvmFactory::<OpTx>::default().create_evm(state, evm_env(rules, &draft.header));
         let context = OpBlockExecutionCtx {
             parent_hash: draft.header.parent_hash,
@@ -137,7 +165,18 @@ impl<DB: Database> BlockBuilder<DB> {
     /// [`StfError::Execution`] if the state cannot be read.
     pub fn account(&mut self, address: Address) -> Result<Option<AccountInfo>, StfError> {
         let account = self.executor.evm.db_mut().basic(address);
-        account.map_err(|error| StfError::Execution(alloc::boxed::Box::new(error)))
+        account.map_err(StfError::execution)
+    }
+
+    /// What the next transaction of a user pays for L1, and the scalar of its data-availability footprint, as
+    /// `op-revm` reads them from `L1Block`.
+    ///
+    /// # Errors
+    /// [`StfError::Execution`] if the state cannot be read.
+    pub fn l1_block_info(&mut self) -> Result<L1BlockInfo, StfError> {
+        let number = U256::from(self.draft.header.number);
+        let spec = self.executor.spec.spec();
+        L1BlockInfo::try_fetch(self.executor.evm.db_mut(), number, spec).map_err(StfError::execution)
     }
 
     /// Ends the block.
@@ -145,7 +184,8 @@ impl<DB: Database> BlockBuilder<DB> {
     /// # Errors
     /// [`StfError::Execution`] if the state fails.
     pub fn finish(self) -> Result<Executed, StfError> {
-        let Self { executor, mut draft, transactions, senders } = self;
+        let Self { mut executor, mut draft, transactions, senders } = self;
+        executor.evm.db_mut().bump_bal_index();
         let (evm, result) = executor.finish()?;
         draft.header.gas_used = result.gas_used;
         if draft.header.excess_blob_gas.is_some() {
@@ -154,10 +194,13 @@ impl<DB: Database> BlockBuilder<DB> {
         let (mut state, _) = evm.finish();
         state.merge_transitions(BundleRetention::Reverts);
         let bundle = state.take_bundle();
-        Ok(Executed { bundle, draft, transactions, senders, receipts: result.receipts, dropped: Vec::new() })
+        let (receipts, access_list) = (result.receipts, state.take_built_bal());
+        Ok(Executed { bundle, draft, transactions, senders, receipts, dropped: Vec::new(), access_list })
     }
 
     fn include(&mut self, tx: Recovered<OpTxEnvelope>) -> Result<&OpReceiptEnvelope, PushError> {
+        let index = self.transactions.len() as u64 + 1;
+        self.executor.evm.db_mut().set_bal_index(index); // counts only where it is included
         self.executor.execute_transaction(&tx)?;
         let (tx, sender) = tx.into_parts();
         self.transactions.push(tx);

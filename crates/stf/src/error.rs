@@ -7,8 +7,9 @@ use alloy_evm::{
     InvalidTxError,
     block::{BlockExecutionError, BlockValidationError},
 };
-use alloy_op_evm::block::OpBlockExecutionError;
+use alloy_op_evm::{block::OpBlockExecutionError, error::OpTxError};
 use alloy_primitives::U256;
+use op_revm::OpTransactionError;
 use revm::context::result::InvalidTransaction;
 
 /// Why a block cannot be executed. The inputs or the state are broken; no transaction is to blame.
@@ -47,6 +48,14 @@ pub enum StfError {
     /// The state could not be read, or a system call failed.
     #[error("execution stopped")]
     Execution(#[source] Box<dyn Error + Send + Sync + 'static>),
+}
+
+impl StfError {
+    /// [`Self::Execution`] because of `error`.
+    #[must_use]
+    pub fn execution(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Execution(Box::new(error))
+    }
 }
 
 /// Why a user transaction is not in the block. The state is as if it had never been tried.
@@ -144,7 +153,7 @@ impl From<BlockExecutionError> for PushError {
                 },
             ) => Rejected::Gas { limit, left }.into(),
             BlockExecutionError::Validation(BlockValidationError::InvalidTx { error, .. }) => {
-                invalid(error.as_ref()).into()
+                Rejected::from(error.as_ref()).into()
             }
             BlockExecutionError::Validation(BlockValidationError::Other(error)) => {
                 match error.downcast_ref::<OpBlockExecutionError>() {
@@ -160,12 +169,23 @@ impl From<BlockExecutionError> for PushError {
     }
 }
 
-/// `op-revm` adds errors of its own that only deposits and callers without bytes can meet.
-fn invalid(error: &dyn InvalidTxError) -> Rejected {
-    error.as_invalid_tx_err().map_or_else(
-        || Rejected::Invalid(InvalidTransaction::Str(error.to_string().into())),
-        |inner| inner.clone().into(),
-    )
+impl From<&dyn InvalidTxError> for Rejected {
+    /// `op-revm` adds errors of its own that only deposits and callers without bytes can meet.
+    fn from(error: &dyn InvalidTxError) -> Self {
+        error.as_invalid_tx_err().map_or_else(
+            || Self::Invalid(InvalidTransaction::Str(error.to_string().into())),
+            |inner| inner.clone().into(),
+        )
+    }
+}
+
+impl From<OpTransactionError> for Rejected {
+    fn from(error: OpTransactionError) -> Self {
+        match error {
+            OpTransactionError::Base(error) => error.into(),
+            other => Self::from(&OpTxError(other) as &dyn InvalidTxError),
+        }
+    }
 }
 
 impl From<BlockExecutionError> for StfError {

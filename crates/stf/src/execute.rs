@@ -38,12 +38,33 @@ pub fn execute_with<DB: Database>(
     rules: &Rules,
     parent: &Header,
     inputs: &BlockInputs,
+    sender: impl FnMut(usize, &OpTxEnvelope) -> Option<Address>,
+) -> Result<Executed, StfError> {
+    finish(BlockBuilder::new(db, rules, parent, inputs)?, inputs, sender)
+}
+
+/// [`execute_with`], and keeps [`Executed::access_list`].
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_with_access_list<DB: Database>(
+    db: DB,
+    rules: &Rules,
+    parent: &Header,
+    inputs: &BlockInputs,
+    sender: impl FnMut(usize, &OpTxEnvelope) -> Option<Address>,
+) -> Result<Executed, StfError> {
+    finish(BlockBuilder::with_access_list(db, rules, parent, inputs)?, inputs, sender)
+}
+
+fn finish<DB: Database>(
+    mut builder: BlockBuilder<DB>,
+    inputs: &BlockInputs,
     mut sender: impl FnMut(usize, &OpTxEnvelope) -> Option<Address>,
 ) -> Result<Executed, StfError> {
-    let mut builder = BlockBuilder::new(db, rules, parent, inputs)?;
     let mut dropped = Vec::new();
     for (index, bytes) in inputs.transactions.iter().enumerate().skip(builder.transactions().len()) {
-        let included = decode(bytes, |tx| sender(index, tx))
+        let included = decode_user(bytes, |tx| sender(index, tx))
             .map_err(PushError::from)
             .and_then(|tx| builder.push(tx).map(|_| ()));
         match included {
@@ -57,7 +78,11 @@ pub fn execute_with<DB: Database>(
     Ok(Executed { dropped, ..builder.finish()? })
 }
 
-fn decode(
+/// A user's transaction out of `inputs.transactions`, with the sender that `sender` gives it.
+///
+/// # Errors
+/// [`Rejected::Undecodable`], [`Rejected::Type`] for a deposit, [`Rejected::Signature`] without a sender.
+pub fn decode_user(
     bytes: &Bytes,
     sender: impl FnOnce(&OpTxEnvelope) -> Option<Address>,
 ) -> Result<Recovered<OpTxEnvelope>, Rejected> {

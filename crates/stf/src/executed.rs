@@ -9,7 +9,7 @@ use alloy_consensus::{
 use alloy_primitives::{Address, B256, Bloom};
 use lockstep_primitives::SealedBlock;
 use op_alloy_consensus::{OpReceiptEnvelope, OpTxEnvelope};
-use revm::database::BundleState;
+use revm::{database::BundleState, state::bal::Bal};
 
 use crate::{Draft, Rejected};
 
@@ -39,6 +39,11 @@ pub struct Executed {
     pub receipts: Vec<OpReceiptEnvelope>,
     /// User transactions that were left out, with the reason.
     pub dropped: Vec<Dropped>,
+    /// What the block touched, with the values after each transaction (EIP-7928), where that was asked for:
+    /// [`Bal::into_alloy_bal`] sorts it. Index 0 are the system calls, transaction `i` of the block has `i + 1`.
+    ///
+    /// Of each account and slot that execution loaded, also in frames that reverted, there is an entry.
+    pub access_list: Option<Bal>,
 }
 
 impl Executed {

@@ -33,9 +33,10 @@ mod rules;
 pub use builder::BlockBuilder;
 pub use draft::Draft;
 pub use error::{PushError, Rejected, StfError};
-pub use execute::{execute, execute_with};
+pub use execute::{decode_user, execute, execute_with, execute_with_access_list};
 pub use executed::{Dropped, Executed};
 pub use fee::next_base_fee;
+pub use hashes::WithHashes;
 pub use rules::{Rules, evm_env};
 
 pub use lockstep_primitives::{BlockInputs, SealedBlock};

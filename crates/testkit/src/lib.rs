@@ -8,6 +8,13 @@
 //! assert!(impatient.chain.validate().is_ok());
 //! ```
 
+pub mod ethereum_tests;
+pub mod real;
+
+pub mod baseline;
+pub mod l2;
+pub mod workloads;
+
 use lockstep_primitives::{ChainConfig, GenesisAnchor, L1Contracts, RollupConfig, SystemConfig, alloy::U256};
 
 /// The fee rules of the development chain.

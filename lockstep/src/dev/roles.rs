@@ -4,6 +4,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 
 use eyre::{WrapErr, eyre};
 use lockstep_batcher::{BatcherConfig, BatcherHooks, DataAvailability};
+use lockstep_executor::Mode;
 use lockstep_l1::TxOptions;
 use lockstep_primitives::RollupConfig;
 use lockstep_sequencer::{BlockMode, SequencerConfig, SequencerHooks};
@@ -37,6 +38,12 @@ pub(super) struct RoleArgs {
     /// Time between output proposals.
     #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = humantime::parse_duration)]
     proposal_interval: Duration,
+    /// How the roles execute blocks: `sequential`, `locks` or `optimistic`. The result is the same.
+    #[arg(long, value_name = "MODE", default_value_t = Mode::Locks)]
+    executor_mode: Mode,
+    /// Threads with which each role executes blocks, 1 to 256; none: one for each core, 32 at most.
+    #[arg(long, value_name = "THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    executor_threads: Option<u16>,
     /// Never includes deposits, as a hostile sequencer would. For tests of forced inclusion only.
     #[arg(long, hide = true)]
     dangerous_ignore_deposits: bool,
@@ -163,6 +170,8 @@ fn verifier(args: &DevArgs, dir: &DataDir, backing: &Backing, keys: &Keys) -> Ve
         listen: local(args.verifier_port),
         state_cache_mib: CACHE_MIB,
         state_history: HISTORY,
+        executor_mode: args.roles.executor_mode,
+        executor_threads: args.roles.executor_threads,
         proposer: ProposerConfig {
             proposer_key: Some(keys.proposer.clone()),
             proposal_interval: args.roles.proposal_interval,
@@ -190,6 +199,8 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         pool_limit: 100_000,
         state_cache_mib: CACHE_MIB,
         state_history: HISTORY,
+        executor_mode: args.roles.executor_mode,
+        executor_threads: args.roles.executor_threads,
         rpc: Default::default(),
         dangerous_ignore_deposits: args.roles.dangerous_ignore_deposits,
     }

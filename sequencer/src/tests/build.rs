@@ -15,10 +15,10 @@ use lockstep_state::{StateOptions, StateStore};
 use lockstep_stf::Rules;
 use tempfile::TempDir;
 
-use super::rig::{CHAIN_ID, START, body, key, rollup, signed, transfer};
+use super::rig::{CHAIN_ID, START, body, executor, key, rollup, signed, transfer};
 use crate::{
     admission::{HeadView, readmit},
-    build::{Built, Lessons, build},
+    build::{Built, Lessons, Maker},
     pool::{AccountView, PoolLimits, TxPool},
 };
 
@@ -33,7 +33,7 @@ fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
     state.init_genesis(&genesis.alloc, genesis.hash).unwrap();
     let rules = Rules::new(CHAIN_ID);
     let head = HeadView::new(rules, genesis.header.clone(), state.latest().unwrap()).unwrap();
-    let mut pool = TxPool::new(PoolLimits { per_sender: 16, total: 64 });
+    let mut pool = TxPool::new(PoolLimits { per_sender: 400, total: 1_000 });
     for (raw, nonce) in raws {
         let account = AccountView { nonce: *nonce, balance: U256::MAX };
         pool.insert(Arc::new(readmit(raw, &head).unwrap()), account).unwrap();
@@ -42,7 +42,8 @@ fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
     let parent = genesis.block_ref(&rollup);
     let inputs = block_inputs(&rollup.chain.system, &parent, START + 1, &origin, [], []);
     let deadline = Instant::now() + Duration::from_secs(60);
-    build(&state, &rules, &genesis.header, &inputs, pool.ready(), deadline).unwrap()
+    let maker = Maker { state, rules, executor: executor() };
+    maker.build(&genesis.header, &inputs, pool.ready(), deadline).unwrap()
 }
 
 fn included(built: &Built) -> Vec<Address> {
@@ -89,4 +90,30 @@ fn a_reverting_transaction_is_included_and_pays() {
     assert_eq!(included(&built), [key(0).address()]);
     assert!(!alloy::consensus::TxReceipt::status(&built.sealed.receipts[1]));
     assert!(lessons.invalid.is_empty());
+}
+
+#[test]
+fn more_than_one_batch_goes_in_by_arrival() {
+    let raws: Vec<_> = (0..40).flat_map(|nonce| (0..8).map(move |from| (from, nonce))).collect();
+    let (built, lessons) = first_block(
+        &raws.iter().map(|(from, nonce)| (transfer(*from, *nonce, NOBODY, 1), 0)).collect::<Vec<_>>(),
+    );
+    let expected: Vec<_> = raws.iter().map(|(from, _)| key(*from).address()).collect();
+    assert_eq!(included(&built), expected);
+    assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
+}
+
+#[test]
+fn what_does_not_fit_any_more_stays_in_the_pool_and_smaller_ones_go_in() {
+    let burn = |from, nonce, gas_limit| {
+        let input = Bytes::from_static(&[0xfe]); // INVALID takes all gas
+        let to = alloy::primitives::TxKind::Create;
+        (signed(from, TxEip1559 { to, input, gas_limit, value: U256::ZERO, ..body(nonce, NOBODY, 0) }), 0)
+    };
+    let mut raws: Vec<_> = (0..4).map(|nonce| burn(0, nonce, 16_000_000)).collect(); // 60,000,000 in all
+    raws.push(burn(1, 0, 1_000_000));
+    let (built, lessons) = first_block(&raws);
+    let zero = key(0).address();
+    assert_eq!(included(&built), [zero, zero, zero, key(1).address()]);
+    assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
 }

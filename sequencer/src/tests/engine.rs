@@ -8,7 +8,7 @@ use lockstep_primitives::{BlockId, BlockNumber, RollupConfig, SealedBlock};
 use lockstep_state::{StateOptions, StateStore};
 use tempfile::TempDir;
 
-use super::rig::{FakeL1, Machine, Sequencer, deposit, key, rollup, transfer};
+use super::rig::{FakeL1, Machine, Sequencer, deposit, executor, key, rollup, transfer};
 use crate::{
     DerivedBlock, DerivedHeads,
     build::inputs_of,
@@ -135,7 +135,7 @@ async fn data_of_another_chain_is_refused() {
     let mut other: RollupConfig = rollup();
     other.genesis.l2_timestamp += 1;
 
-    let refused = Chain::open(index, state, Arc::new(other), 1).await;
+    let refused = Chain::open(index, state, executor(), Arc::new(other), 1).await;
 
     assert!(matches!(refused, Err(ChainError::Index(IndexError::OtherGenesis { .. }))));
 }

@@ -11,6 +11,7 @@ use alloy::{
 use jsonrpsee::core::async_trait;
 use lockstep_derive::L1Block;
 use lockstep_devnet::{TestDatabase, test_database};
+use lockstep_executor::{Executor, Options};
 use lockstep_index::{Index, lease as stored_lease};
 use lockstep_l1::L1Error;
 use lockstep_primitives::{
@@ -59,6 +60,12 @@ pub(super) fn rollup() -> RollupConfig {
         genesis: GenesisAnchor { l1: FakeL1::block_at(0, 0).header.id(), l2_timestamp: START },
         ..lockstep_testkit::rollup(chain)
     }
+}
+
+/// Blocks of tests are small; threads help none of them, and all of them are to go through the parallel machinery.
+pub(super) fn executor() -> Arc<Executor> {
+    let options = Options { threads: 2, adaptive: false, ..Options::default() };
+    Arc::new(Executor::new(options).unwrap())
 }
 
 /// A transfer of `value` wei to `to`.
@@ -216,7 +223,7 @@ impl Machine {
         let term = lease::acquire(&index, Duration::from_secs(60), &stop).await.unwrap().unwrap();
         let options = StateOptions { cache_bytes: 16 << 20, history_blocks: 64 };
         let state = StateStore::open(&disk.join("state"), options).unwrap();
-        let chain = Chain::open(index.clone(), state, rollup, term).await.unwrap();
+        let chain = Chain::open(index.clone(), state, executor(), rollup, term).await.unwrap();
         let limits = PoolLimits { per_sender: 256, total: 4_096 };
         let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await.unwrap());
         pool.reload(chain.head_view().await.unwrap()).await.unwrap();

@@ -6,10 +6,11 @@ use alloy::{
     consensus::TxEip1559,
     eips::eip2718::Encodable2718,
     network::TxSignerSync,
-    primitives::{TxKind, U256, keccak256},
+    primitives::{Address, Bytes, TxKind, U256, keccak256},
 };
 use lockstep_codec::{BatchBlock, Channel, encode};
 use lockstep_derive::{L1Block, Submission};
+use lockstep_executor::Options;
 use lockstep_l1::dev_key;
 use lockstep_primitives::{
     ChainConfig, GenesisAnchor, GenesisBalance, L1BlockNumber, L1BlockRef, SystemConfig, TxDeposit,
@@ -65,7 +66,11 @@ fn open(folder: &Path) -> Machine {
     let start = Checkpoint::genesis(&config, &genesis);
     let store = Arc::new(Store::open(&folder.join("derived.redb"), &start).unwrap());
     let state_options = StateOptions { cache_bytes: 8 << 20, history_blocks: 100 };
-    Machine::open(Setup { config, genesis, state_dir: folder.join("state"), state_options }, store).unwrap()
+    // Small blocks gain nothing by threads, and are to go through the parallel machinery all the same.
+    let options = Options { threads: 2, adaptive: false, ..Options::default() };
+    let executor = Arc::new(Executor::new(options).unwrap());
+    let state_dir = folder.join("state");
+    Machine::open(Setup { config, genesis, state_dir, state_options, executor }, store).unwrap()
 }
 
 /// Opens and resumes at the newest checkpoint; `chain` are L1's blocks from the anchor on.

@@ -5,7 +5,7 @@ use alloy_consensus::TxReceipt;
 use lockstep_primitives::{OpReceiptEnvelope, TxDeposit};
 use lockstep_stf::{Rejected, StfError, execute};
 
-use crate::kit::{
+use lockstep_testkit::l2::{
     ETHER, RULES, attributes, balance, block, call, db, deposit, encode, inputs, nonce, parent, put_code,
     sign, user,
 };

@@ -7,7 +7,7 @@ use lockstep_primitives::predeploys::{
 use lockstep_stf::{L1BlockInfo, OpSpecId};
 use revm::{database::InMemoryDB, state::AccountInfo};
 
-use crate::kit::{ETHER, balance, block, call, db, encode, sign, user};
+use lockstep_testkit::l2::{ETHER, balance, block, call, db, encode, sign, user};
 
 const BOB: Address = address!("0000000000000000000000000000000000000b0b");
 

@@ -9,7 +9,7 @@ use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS
 use lockstep_primitives::{BlockNumber, predeploys::SEQUENCER_FEE_VAULT};
 use lockstep_stf::{Draft, StfError};
 
-use crate::kit::{block, call, db, encode, inputs, parent, put_code, sign, slot, user};
+use lockstep_testkit::l2::{block, call, db, encode, inputs, parent, put_code, sign, slot, user};
 
 const BOB: Address = address!("0000000000000000000000000000000000000b0b");
 /// `log1(0, 0, 7)`.

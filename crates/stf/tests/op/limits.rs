@@ -5,7 +5,7 @@ use lockstep_primitives::predeploys::L1_BLOCK;
 use lockstep_stf::{BlockBuilder, PushError, Rejected};
 use revm::{context::result::InvalidTransaction, database::InMemoryDB, state::AccountInfo};
 
-use crate::kit::{RULES, TRANSFER_GAS, call, db, inputs, parent, recovered, user};
+use lockstep_testkit::l2::{RULES, TRANSFER_GAS, call, db, inputs, parent, recovered, user};
 
 const BOB: Address = address!("0000000000000000000000000000000000000b0b");
 

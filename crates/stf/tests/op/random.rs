@@ -6,7 +6,9 @@ use lockstep_primitives::{OpTxEnvelope, TxDeposit};
 use lockstep_stf::{BlockBuilder, Executed};
 use proptest::prelude::*;
 
-use crate::kit::{RULES, block, call, db, deposit, encode, inputs, nonce, parent, put_code, recovered, user};
+use lockstep_testkit::l2::{
+    RULES, block, call, db, deposit, encode, inputs, nonce, parent, put_code, recovered, user,
+};
 
 /// `sstore(0, sload(0) + 1)`, and a revert if the call carries no value.
 const COUNTER: [u8; 15] =

@@ -13,7 +13,7 @@ use alloy_consensus::{Sealed, TxReceipt, transaction::Recovered};
 use lockstep_primitives::{OpTxEnvelope, TxDeposit};
 use lockstep_stf::{BlockBuilder, PushError, Rejected};
 
-use crate::kit::{
+use lockstep_testkit::l2::{
     RULES, attributes, balance, block, call, db, encode, inputs, parent, put_code, sign, slot, user,
 };
 

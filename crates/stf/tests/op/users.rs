@@ -7,7 +7,7 @@ use lockstep_primitives::OpTxEnvelope;
 use lockstep_stf::{BlockBuilder, Draft, PushError, Rejected, execute_with};
 use revm::{context::result::InvalidTransaction, database::InMemoryDB};
 
-use crate::kit::{
+use lockstep_testkit::l2::{
     ETHER, FEES, RULES, TRANSFER_GAS, balance, block, call, db, encode, inputs, nonce, parent, put_code,
     recovered, sign, user,
 };

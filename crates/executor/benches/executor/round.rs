@@ -1,0 +1,151 @@
+//! Sides taking turns.
+
+use std::time::{Duration, Instant};
+
+use lockstep_executor::{Executor, Limits, Mode, Options, Outcome, Output, Stats, Vm};
+
+use crate::{
+    args::Args,
+    case::Block,
+    clock::{Took, timed},
+};
+
+/// How long the rounds of one row may take, if their number is not asked for.
+const BUDGET: Duration = Duration::from_secs(2);
+/// Rounds, if their number is not asked for.
+const ROUNDS: std::ops::RangeInclusive<usize> = 5..=25;
+
+/// An executor that is compared with serial revm.
+pub(crate) struct Side {
+    /// Where predictions come from.
+    pub(crate) prediction: &'static str,
+    pub(crate) native: bool,
+    executor: Executor,
+}
+
+type OutcomesOf<V> = Vec<Outcome<<V as Vm>::Halt, <V as Vm>::Invalid>>;
+
+impl Side {
+    pub(crate) fn new(prediction: &'static str, options: &Options) -> Self {
+        let executor = Executor::new(options.clone()).expect("threads can be started");
+        Self { prediction, native: options.native_transfers, executor }
+    }
+
+    /// Forgets what it learned.
+    fn renew(&mut self) {
+        if self.prediction == "cold" {
+            *self = Self::new("cold", &self.executor.options().clone());
+        }
+    }
+
+    pub(crate) fn execute<V: Vm>(&self, on: &Block<V>) -> (OutcomesOf<V>, Output) {
+        let recorded = if self.prediction == "exact" { on.access.as_slice() } else { &[] };
+        let mut block = self.executor.block(&on.vm, &on.state, Limits::NONE);
+        let outcomes = block.run(&on.txs, recorded).expect("state in memory does not fail");
+        (outcomes, block.finish())
+    }
+}
+
+/// Everything that is compared with one thread count.
+pub(crate) struct Sides {
+    pub(crate) threads: usize,
+    /// Under predicted locks.
+    pub(crate) locks: Vec<Side>,
+    optimistic: Side,
+}
+
+impl Sides {
+    pub(crate) fn new(threads: usize) -> Self {
+        let optimistic = Options { threads, mode: Mode::Optimistic, ..Options::default() };
+        Self { threads, locks: Vec::new(), optimistic: Side::new("none", &optimistic) }
+    }
+
+    pub(crate) fn add(&mut self, prediction: &'static str, options: &Options) {
+        self.locks.push(Side::new(prediction, options));
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Side> {
+        self.locks.iter().chain([&self.optimistic])
+    }
+}
+
+/// What one round took.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Round {
+    pub(crate) serial: Took,
+    pub(crate) optimistic: Took,
+    /// One each, and counts.
+    pub(crate) locks: Vec<(Took, Stats)>,
+}
+
+/// Rounds over all `blocks`: serial, each kind of locks, optimistic, block by block.
+pub(crate) fn rounds<V: Vm>(blocks: &[&Block<V>], sides: &mut Sides, args: &Args) -> Vec<Round> {
+    let mut rounds = Vec::new();
+    let start = Instant::now();
+    while args.rounds.map_or_else(|| goes_on(rounds.len(), start), |wanted| rounds.len() < wanted) {
+        rounds.push(round(blocks, sides));
+    }
+    rounds
+}
+
+fn goes_on(done: usize, start: Instant) -> bool {
+    done < *ROUNDS.start() || (done < *ROUNDS.end() && start.elapsed() < BUDGET)
+}
+
+fn round<V: Vm>(blocks: &[&Block<V>], sides: &mut Sides) -> Round {
+    let mut round = Round { locks: vec![Default::default(); sides.locks.len()], ..Round::default() };
+    sides.locks.iter_mut().for_each(Side::renew);
+    for block in blocks {
+        round.serial += serial(block);
+        for (side, (took, stats)) in sides.locks.iter().zip(&mut round.locks) {
+            let (now, (_, output)) = timed(|| side.execute(block));
+            *took += now;
+            add(stats, &output.stats);
+        }
+        round.optimistic += timed(|| sides.optimistic.execute(block)).0;
+    }
+    round
+}
+
+pub(crate) fn serial<V: Vm>(block: &Block<V>) -> Took {
+    let mut plain = (block.plain)(block.state.clone());
+    let txs = block.txs.clone();
+    timed(|| plain.run(txs)).0
+}
+
+/// What a transaction costs beyond the EVM, in nanoseconds: one worker with all the machinery, less serial revm.
+pub(crate) fn overhead_ns<V: Vm>(blocks: &[&Block<V>], args: &Args) -> Vec<f64> {
+    let options = Options { threads: 1, adaptive: false, native_transfers: false, ..Options::default() };
+    let forced = Side::new("learned", &options);
+    let transactions: usize = blocks.iter().map(|block| block.txs.len()).sum();
+    let mut rounds = Vec::new();
+    let start = Instant::now();
+    while args.rounds.map_or_else(|| goes_on(rounds.len(), start), |wanted| rounds.len() < wanted) {
+        let (mut plain, mut locks) = (Took::default(), Took::default());
+        for block in blocks {
+            plain += serial(block);
+            locks += timed(|| forced.execute(block)).0;
+        }
+        rounds.push(per_transaction(locks.wall_ns, plain.wall_ns, transactions));
+    }
+    rounds
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nanoseconds of a block")]
+pub(crate) fn per_transaction(locks_ns: u64, serial_ns: u64, transactions: usize) -> f64 {
+    (locks_ns as f64 - serial_ns as f64) / transactions as f64
+}
+
+fn add(sum: &mut Stats, stats: &Stats) {
+    sum.transactions += stats.transactions;
+    sum.executions += stats.executions;
+    sum.native += stats.native;
+    sum.hits += stats.hits;
+    sum.misses += stats.misses;
+    sum.escapes += stats.escapes;
+    sum.waits += stats.waits;
+    sum.stale += stats.stale;
+    sum.at_head += stats.at_head;
+    sum.serial += stats.serial;
+    sum.panics += stats.panics;
+}

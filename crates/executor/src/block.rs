@@ -1,0 +1,166 @@
+//! A block while it is made.
+
+use std::fmt;
+
+use lockstep_locks::AccessSet;
+use revm::{DatabaseRef, primitives::hardfork::SpecId};
+
+use crate::{
+    Changes, Executor, ExecutorError, Limits, Mode, Output, Vm,
+    flat::Flat,
+    list::List,
+    parallel::{Batch, Cellular},
+    serial::{self, OutcomeOf, Record},
+};
+
+/// Transactions that run on one thread after threads were found to be of no use, before they are considered again.
+const SERIAL_SPELL: usize = 256;
+/// The most that this grows to, doubling each time.
+const MAX_SERIAL_SPELL: usize = 4096;
+
+/// A block while it is made: batches of transactions in, outcomes out.
+///
+/// The outcome of a transaction is final when [`Self::run`] returns; nothing that comes after changes it. After an
+/// error the block must be dropped.
+pub struct Block<'a, V: Vm, D> {
+    executor: &'a Executor,
+    vm: &'a V,
+    db: &'a D,
+    limits: Limits,
+    state: State<'a, D>,
+    record: Record,
+}
+
+/// Where the state of the block is.
+#[allow(clippy::large_enum_variant, reason = "there is one per block, and it stays where it is")]
+enum State<'a, D> {
+    /// No threads were of use so far.
+    Flat(Flat<&'a D>),
+    Cells(Box<Cellular>),
+}
+
+impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V, D> {
+    pub(crate) fn new(executor: &'a Executor, vm: &'a V, db: &'a D, limits: Limits) -> Self {
+        let record = Record::new(executor.options());
+        Self { executor, vm, db, limits, state: State::Flat(Flat::new(db, executor.spare())), record }
+    }
+
+    /// Takes over what precedes the transactions and was executed elsewhere: system calls, deposits. `before` must
+    /// have been made on the state as this block shows it now.
+    pub fn apply(&mut self, before: Changes) {
+        match &mut self.state {
+            State::Flat(flat) => flat.apply(before),
+            State::Cells(cells) => cells.apply(before),
+        }
+    }
+
+    /// Room that is left.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Runs transactions behind those that ran before, and gives their outcomes in order.
+    ///
+    /// `recorded` is empty, or holds for every transaction what it is known or believed to touch. Wrong sets cost
+    /// time and change no outcome.
+    ///
+    /// # Errors
+    /// If the database fails, the EVM fails where it must not, or a transaction makes it panic twice.
+    pub fn run(&mut self, txs: &[V::Tx], recorded: &[AccessSet]) -> Result<Vec<OutcomeOf<V>>, ExecutorError> {
+        let mut outcomes = Vec::with_capacity(txs.len());
+        let mut spell = SERIAL_SPELL;
+        while outcomes.len() < txs.len() {
+            let done = outcomes.len();
+            let rest = &txs[done..];
+            if !self.may_be_parallel() {
+                self.run_serially(rest, &mut outcomes)?;
+                break;
+            }
+            let recorded = recorded.get(done..).unwrap_or_default();
+            if self.run_in_parallel(rest, recorded, &mut outcomes)? == rest.len() {
+                break;
+            }
+            let count = spell.min(txs.len() - outcomes.len());
+            self.run_serially(&txs[outcomes.len()..][..count], &mut outcomes)?;
+            spell = (spell * 2).min(MAX_SERIAL_SPELL);
+        }
+        Ok(outcomes)
+    }
+
+    /// Ends the block.
+    #[must_use]
+    pub fn finish(mut self) -> Output {
+        let changes = match &mut self.state {
+            State::Flat(flat) => flat.take_changes(),
+            State::Cells(cells) => {
+                cells.settle_fees(self.vm.fee_accounts());
+                cells.changes()
+            }
+        };
+        let total_ns = self.record.now_ns();
+        let Record { stats, mut schedule, access, list, .. } = self.record;
+        schedule.iter_mut().for_each(|schedule| {
+            schedule.total_ns = total_ns;
+            schedule.runs.sort_unstable_by_key(|run| (run.start_ns, run.worker));
+        });
+        Output { changes, stats, schedule, access, access_list: list.map(List::into_bal) }
+    }
+
+    fn may_be_parallel(&self) -> bool {
+        let options = self.executor.options();
+        options.mode != Mode::Sequential
+            && (options.threads > 1 || !options.adaptive)
+            // Before EIP-161 it matters whether an empty account exists, which no key stands for.
+            && self.vm.spec().is_enabled_in(SpecId::SPURIOUS_DRAGON)
+    }
+
+    /// Gives how many of `txs` it has run.
+    fn run_in_parallel(
+        &mut self,
+        txs: &[V::Tx],
+        recorded: &[AccessSet],
+        outcomes: &mut Vec<OutcomeOf<V>>,
+    ) -> Result<usize, ExecutorError> {
+        let mut fresh = Box::default();
+        let (cells, handover) = match &mut self.state {
+            State::Flat(flat) => (&mut fresh, Some(flat)),
+            State::Cells(cells) => (cells, None),
+        };
+        let mut batch = Batch { txs, recorded, limits: &mut self.limits, record: &mut self.record, outcomes };
+        let before = || handover.map(Flat::take_changes);
+        let done = cells.run(self.executor, self.vm, self.db, &mut batch, before)?;
+        if done > 0 && matches!(self.state, State::Flat(_)) {
+            self.state = State::Cells(fresh);
+        }
+        Ok(done)
+    }
+
+    fn run_serially(&mut self, txs: &[V::Tx], outcomes: &mut Vec<OutcomeOf<V>>) -> Result<(), ExecutorError> {
+        let native = self.executor.options().native_transfers;
+        let (limits, record) = (&mut self.limits, &mut self.record);
+        let ran = match &mut self.state {
+            State::Flat(flat) => serial::run(self.vm, flat, native, limits, txs, record)?,
+            State::Cells(cells) => {
+                cells.settle_fees(self.vm.fee_accounts());
+                let mut flat = Flat::new(cells.state(self.db), self.executor.spare());
+                let ran = serial::run(self.vm, &mut flat, native, limits, txs, record)?;
+                let changes = flat.take_changes();
+                drop(flat);
+                cells.apply(changes);
+                ran
+            }
+        };
+        outcomes.extend(ran);
+        Ok(())
+    }
+}
+
+impl<V: Vm, D> fmt::Debug for Block<'_, V, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("limits", &self.limits)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
+}
