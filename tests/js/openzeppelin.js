@@ -4,7 +4,8 @@ import { Contract, ContractFactory, JsonRpcProvider, Signature, Wallet, WebSocke
 import { net } from './chain.js'
 import { compile } from './compile.js'
 
-const provider = new JsonRpcProvider(net.l2Rpc, undefined, { pollingInterval: 200, batchMaxCount: 10 })
+// ethers repeats an answer for 250 ms by default, a nonce too: longer than a block may take.
+const provider = new JsonRpcProvider(net.l2Rpc, undefined, { pollingInterval: 200, batchMaxCount: 10, cacheTimeout: -1 })
 const [owner, spender] = [new Wallet(net.keys[1], provider), new Wallet(net.keys[2], provider)]
 
 const { Coin, Deed } = compile(`// SPDX-License-Identifier: MIT

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::{DynProvider, Provider};
 use alloy::sol;
 use lockstep_devnet::{Anvil, AnvilOptions, Tools};
@@ -42,8 +42,7 @@ async fn deposit_is_forced_without_and_against_the_sequencer() {
 
     net.start_again(&[]).await.unwrap();
     arrives(&net, to, value).await;
-    let adopted = net.l2().get_block_by_number(forced.into()).await.unwrap().unwrap().header.hash;
-    assert_eq!(adopted, hash, "the sequencer goes on from what L1 forced");
+    becomes(&net, forced, hash).await;
     net.interrupt().await.unwrap();
 
     net.start_again(&["--dangerous-ignore-deposits"]).await.unwrap();
@@ -63,6 +62,17 @@ async fn deposit(net: &Devnet, to: Address, value: U256) -> u64 {
 
 async fn wait_for_l1(l1: &DynProvider, number: u64) {
     until("L1 has grown", async || Ok((number <= l1.get_block_number().await?).then_some(()))).await.unwrap();
+}
+
+/// Waits until the sequencer goes on from what L1 forced. What it seals until its verifier has told it is unsafe.
+async fn becomes(net: &Devnet, number: u64, hash: B256) {
+    let l2 = net.l2();
+    until("the forced block is on L2", async || {
+        let block = l2.get_block_by_number(number.into()).await?;
+        Ok(block.filter(|block| block.header.hash == hash).map(drop))
+    })
+    .await
+    .unwrap();
 }
 
 async fn arrives(net: &Devnet, to: Address, value: U256) {
