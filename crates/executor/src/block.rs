@@ -91,6 +91,7 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
     /// Ends the block.
     #[must_use]
     pub fn finish(mut self) -> Output {
+        let total_ns = self.record.now_ns();
         let changes = match &mut self.state {
             State::Flat(flat) => flat.take_changes(),
             State::Cells(cells) => {
@@ -98,7 +99,6 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
                 cells.changes()
             }
         };
-        let total_ns = self.record.now_ns();
         let Record { stats, mut schedule, access, list, .. } = self.record;
         schedule.iter_mut().for_each(|schedule| {
             schedule.total_ns = total_ns;
@@ -122,15 +122,20 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
         recorded: &[AccessSet],
         outcomes: &mut Vec<OutcomeOf<V>>,
     ) -> Result<usize, ExecutorError> {
-        let mut fresh = Box::default();
+        let mut fresh = None;
         let (cells, handover) = match &mut self.state {
-            State::Flat(flat) => (&mut fresh, Some(flat)),
+            State::Flat(flat) => {
+                let fresh = fresh.insert(Box::new(Cellular::new(self.executor.parallel_spare())));
+                (fresh, Some(flat))
+            }
             State::Cells(cells) => (cells, None),
         };
         let mut batch = Batch { txs, recorded, limits: &mut self.limits, record: &mut self.record, outcomes };
         let before = || handover.map(Flat::take_changes);
         let done = cells.run(self.executor, self.vm, self.db, &mut batch, before)?;
-        if done > 0 && matches!(self.state, State::Flat(_)) {
+        if done > 0
+            && let Some(fresh) = fresh
+        {
             self.state = State::Cells(fresh);
         }
         Ok(done)
@@ -139,20 +144,18 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
     fn run_serially(&mut self, txs: &[V::Tx], outcomes: &mut Vec<OutcomeOf<V>>) -> Result<(), ExecutorError> {
         let native = self.executor.options().native_transfers;
         let (limits, record) = (&mut self.limits, &mut self.record);
-        let ran = match &mut self.state {
-            State::Flat(flat) => serial::run(self.vm, flat, native, limits, txs, record)?,
+        match &mut self.state {
+            State::Flat(flat) => serial::run(self.vm, flat, native, limits, txs, record, outcomes),
             State::Cells(cells) => {
                 cells.settle_fees(self.vm.fee_accounts());
                 let mut flat = Flat::new(cells.state(self.db), self.executor.spare());
-                let ran = serial::run(self.vm, &mut flat, native, limits, txs, record)?;
+                serial::run(self.vm, &mut flat, native, limits, txs, record, outcomes)?;
                 let changes = flat.take_changes();
                 drop(flat);
                 cells.apply(changes);
-                ran
+                Ok(())
             }
-        };
-        outcomes.extend(ran);
-        Ok(())
+        }
     }
 }
 

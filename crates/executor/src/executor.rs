@@ -6,7 +6,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use revm::DatabaseRef;
 
 use crate::{
-    Block, ExecutorError, Limits, Options, Output, Vm, flat::Spare, predict::Predictor, serial::OutcomeOf,
+    Block, ExecutorError, Limits, Options, Output, Vm, flat, parallel, predict::Predictor, serial::OutcomeOf,
 };
 
 /// Executes blocks. It keeps threads, and what it learned of contracts, from one block to the next; it may be shared
@@ -16,7 +16,8 @@ pub struct Executor {
     /// The threads beside the caller's; `None` if there are none.
     pool: Option<ThreadPool>,
     predictor: Predictor,
-    spare: Arc<Spare>,
+    spare: Arc<flat::Spare>,
+    parallel_spare: Arc<parallel::Spare>,
 }
 
 impl Executor {
@@ -32,7 +33,7 @@ impl Executor {
         });
         let pool = pool.transpose().map_err(|error| ExecutorError::Pool(Box::new(error)))?;
         let predictor = Predictor::new(options.sources);
-        Ok(Self { options, pool, predictor, spare: Arc::default() })
+        Ok(Self { options, pool, predictor, spare: Arc::default(), parallel_spare: Arc::default() })
     }
 
     /// How it works.
@@ -51,9 +52,14 @@ impl Executor {
         &self.predictor
     }
 
-    /// Memory for the next block.
-    pub(crate) const fn spare(&self) -> &Arc<Spare> {
+    /// Memory for the next block on one thread.
+    pub(crate) const fn spare(&self) -> &Arc<flat::Spare> {
         &self.spare
+    }
+
+    /// Memory for the next block on several threads.
+    pub(crate) const fn parallel_spare(&self) -> &Arc<parallel::Spare> {
+        &self.parallel_spare
     }
 
     /// Starts a block by the rules of `vm` on the state in `db`, with room for `limits`.

@@ -84,6 +84,13 @@ impl Options {
     /// Most threads that are taken where nobody says how many.
     pub const MAX_DEFAULT_THREADS: usize = 32;
 
+    /// Transactions between prediction and retirement: enough to keep `threads` busy, and few enough for what is kept of
+    /// them to stay in their caches.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        (self.threads * 64).clamp(256, 1024)
+    }
+
     /// `mode` on `threads`, or on one for each core up to [`Self::MAX_DEFAULT_THREADS`].
     #[must_use]
     pub fn new(mode: Mode, threads: Option<usize>) -> Self {

@@ -127,7 +127,7 @@ impl<B: Base> OnFlat<B> for &mut Flat<B> {
     }
 }
 
-/// Runs transactions in order on `flat`, plain transfers without an EVM if `native`.
+/// Runs transactions in order on `flat`, plain transfers without an EVM if `native`, and appends their outcomes.
 ///
 /// # Errors
 /// If the database or the EVM fails, or a transaction makes it panic twice; the transactions before stand.
@@ -138,13 +138,14 @@ pub(crate) fn run<V: Vm, B: Base>(
     limits: &mut Limits,
     txs: &[V::Tx],
     record: &mut Record,
-) -> Result<Vec<OutcomeOf<V>>, ExecutorError> {
-    let mut outcomes = Vec::with_capacity(txs.len());
+    outcomes: &mut Vec<OutcomeOf<V>>,
+) -> Result<(), ExecutorError> {
+    let first = outcomes.len();
     let mut panicked = None;
     loop {
-        let ran = caught(|| run_on(vm, flat, native, limits, txs, record, &mut outcomes));
-        match ran {
-            Ok(ran) => return ran.map(|()| outcomes),
+        let rest = &txs[outcomes.len() - first..];
+        match caught(|| run_on(vm, flat, native, limits, rest, record, outcomes)) {
+            Ok(ran) => return ran,
             Err(_) if panicked != Some(outcomes.len()) => {
                 record.stats.panics += 1;
                 panicked = Some(outcomes.len());
@@ -154,7 +155,7 @@ pub(crate) fn run<V: Vm, B: Base>(
     }
 }
 
-/// Runs on one EVM those of `txs` that have no outcome yet.
+/// Runs them on one EVM.
 fn run_on<V: Vm, B: Base>(
     vm: &V,
     flat: &mut Flat<B>,
@@ -164,7 +165,6 @@ fn run_on<V: Vm, B: Base>(
     record: &mut Record,
     outcomes: &mut Vec<OutcomeOf<V>>,
 ) -> Result<(), ExecutorError> {
-    let txs = &txs[outcomes.len()..];
     if record.access.is_some() {
         let lane = vm.watched_lane(Recorder::new(flat, vm.fee_accounts()));
         return Serial { vm, lane, native: false, limits, record, base: PhantomData }.run(txs, outcomes);

@@ -38,6 +38,11 @@ pub trait Watch: Database {
     /// It mattered whether `address` is empty (EIP-161): CALL with value, EXTCODEHASH. Its balance is `now`.
     fn observed_emptiness(&mut self, address: Address, now: U256);
 
+    /// KECCAK256 of two words, a key and the number of a mapping, if the database has a quicker way to it than to hash.
+    fn recall_hash(&self, _input: &[u8]) -> Option<B256> {
+        None
+    }
+
     /// Whether [`Self::hashed`] is wanted.
     fn learning(&self) -> bool {
         false

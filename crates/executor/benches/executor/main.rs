@@ -17,8 +17,10 @@
 //! - `serial`: revm, one EVM for the block, `transact_commit` on a state in memory, no parallel machinery.
 //! - `locks`, `optimistic`: [`Executor`] in these modes, kept from round to round, on the same state.
 //!
-//! What is timed: from transactions in hand with known senders to all results and the changes of the state: for
-//! serial, results and committed state. State is copied before and dropped after. All sides use the default allocator.
+//! What is timed: from transactions in hand with known senders to all results, with the state after the block in memory:
+//! for serial, `transact_commit` of everything; for the others, [`Block::run`](lockstep_executor::Block::run). `finish` is
+//! beside it: [`Block::finish`](lockstep_executor::Block::finish) sorts out what is different after the block, which serial
+//! revm on a state in memory does not. State is copied before and dropped after. All sides use the default allocator.
 //! The sides take turns within a round. Figures are medians over the rounds; `spread` is the distance of the quartiles
 //! of the rounds' ratios, divided by their median. Before anything is timed, outcomes and state are compared.
 

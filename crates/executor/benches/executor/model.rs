@@ -14,8 +14,6 @@ use lockstep_locks::ConflictGraph;
 
 use crate::{case::Block, round::Side};
 
-/// Transactions under way at once: the engine's own window.
-const WINDOW: usize = 1_024;
 /// Recorded runs, of which the shortest counts.
 const RUNS: usize = 3;
 
@@ -47,9 +45,14 @@ impl Model {
         let spans = self
             .0
             .iter()
-            .map(|Play { load, costs, lane_ns }| makespan(load, Machine { workers, ..*costs }).min(*lane_ns));
+            .map(|Play { load, costs, lane_ns }| makespan(load, on(workers, *costs)).min(*lane_ns));
         spans.sum()
     }
+}
+
+fn on(workers: usize, costs: Machine) -> Machine {
+    let options = Options { threads: workers, ..Options::default() };
+    Machine { workers, window: options.window(), ..costs }
 }
 
 fn model<V: Vm>(side: &Side, lane: &Side, block: &Block<V>) -> Play {
@@ -66,7 +69,7 @@ fn model<V: Vm>(side: &Side, lane: &Side, block: &Block<V>) -> Play {
     let load = Load { graph: ConflictGraph::of(&block.access), ..recorded };
     let rest = schedule.total_ns.saturating_sub(load.total_ns());
     let each = rest / transactions.max(1) as u64 / 3;
-    let costs = Machine { workers: 1, window: WINDOW, ticket_ns: each, dispatch_ns: each, retire_ns: each };
+    let costs = Machine { ticket_ns: each, dispatch_ns: each, retire_ns: each, ..on(1, Machine::ideal(1)) };
     Play { load, costs, lane_ns }
 }
 

@@ -120,7 +120,7 @@ fn heading(name: &str, facts: &Facts, rounds: &[Round], overhead: f64) -> f64 {
         overhead,
     );
     println!(
-        "  threads prediction native   locks ms  optimistic ms   ratio  spread   bound reached   Ggas/s  ns/tx  \
+        "  threads prediction native   locks ms  optimistic ms   ratio  spread   bound reached   Ggas/s  ns/tx  finish  \
          CPU ns/tx more  escapes  stale  executions"
     );
     serial_ms
@@ -148,19 +148,23 @@ impl Rows<'_> {
     fn print(&self, rounds: &[Round], place: usize, prediction: &str, native: bool) -> f64 {
         let Self { name, facts, overhead, bound, threads } = self;
         let serial_ms = milliseconds(rounds, |round| round.serial.wall_ns);
-        let optimistic_ms = milliseconds(rounds, |round| round.optimistic.wall_ns);
-        let locks_ms = milliseconds(rounds, |round| round.locks[place].0.wall_ns);
-        let ratios: Vec<f64> =
-            rounds.iter().map(|round| quotient(round.serial.wall_ns, round.locks[place].0.wall_ns)).collect();
+        let optimistic_ms = milliseconds(rounds, |round| round.optimistic.run.wall_ns);
+        let locks_ms = milliseconds(rounds, |round| round.locks[place].run.wall_ns);
+        let finish_ms = milliseconds(rounds, |round| round.locks[place].finish.wall_ns);
+        let ratios: Vec<f64> = rounds
+            .iter()
+            .map(|round| quotient(round.serial.wall_ns, round.locks[place].run.wall_ns))
+            .collect();
         let (ratio, spread) = (serial_ms / locks_ms, spread(&ratios));
         let cpu = median(rounds.iter().map(|round| {
-            per_transaction(round.locks[place].0.cpu_ns, round.serial.cpu_ns, facts.transactions)
+            per_transaction(round.locks[place].run.cpu_ns, round.serial.cpu_ns, facts.transactions)
         }));
-        let stats = rounds.last().map(|round| round.locks[place].1).unwrap_or_default();
+        let stats = rounds.last().map(|round| round.locks[place].stats).unwrap_or_default();
+        let finish_ns = per(finish_ms * 1e6, facts.transactions);
         let native = if native { "on" } else { "off" };
         println!(
             "  {threads:>7} {prediction:<10} {native:<6} {locks_ms:>10.3} {optimistic_ms:>14.3} {ratio:>7.3} {spread:>7.3} \
-             {bound:>7.2} {:>6.0}% {:>8.2} {:>6.0} {cpu:>15.0} {:>8} {:>6} {:>11}",
+             {bound:>7.2} {:>6.0}% {:>8.2} {:>6.0} {finish_ns:>7.0} {cpu:>15.0} {:>8} {:>6} {:>11}",
             100.0 * ratio / bound,
             mega(facts.gas) / locks_ms,
             per(locks_ms * 1e6, facts.transactions),
@@ -172,7 +176,7 @@ impl Rows<'_> {
             "result workload={name} threads={threads} serial_ms={serial_ms:.4} locks_ms={locks_ms:.4} \
              optimistic_ms={optimistic_ms:.4} ratio={ratio:.4} spread={spread:.4} bound={bound:.4} \
              overhead_ns={overhead:.1} escapes={} prediction={prediction} native={native} stale={} waits={} \
-             at_head={} executions={} in_serial={} cpu_overhead_ns={cpu:.1} transactions={} gas={} rounds={}",
+             at_head={} executions={} in_serial={} cpu_overhead_ns={cpu:.1} finish_ns={finish_ns:.1} transactions={} gas={} rounds={}",
             stats.escapes,
             stats.stale,
             stats.waits,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lockstep_executor::{Executor, Limits, Mode, Options, Outcome, Output, Stats, Vm};
+use lockstep_executor::{AccessSet, Executor, Limits, Mode, Options, Outcome, Output, Stats, Vm};
 
 use crate::{
     args::Args,
@@ -39,10 +39,25 @@ impl Side {
     }
 
     pub(crate) fn execute<V: Vm>(&self, on: &Block<V>) -> (OutcomesOf<V>, Output) {
-        let recorded = if self.prediction == "exact" { on.access.as_slice() } else { &[] };
         let mut block = self.executor.block(&on.vm, &on.state, Limits::NONE);
-        let outcomes = block.run(&on.txs, recorded).expect("state in memory does not fail");
+        let outcomes = block.run(&on.txs, self.recorded(on)).expect("state in memory does not fail");
         (outcomes, block.finish())
+    }
+
+    fn recorded<'b, V: Vm>(&self, on: &'b Block<V>) -> &'b [AccessSet] {
+        if self.prediction == "exact" { &on.access } else { &[] }
+    }
+
+    fn measure<V: Vm>(&self, on: &Block<V>) -> Timed {
+        let recorded = self.recorded(on);
+        let (run, (block, outcomes)) = timed(|| {
+            let mut block = self.executor.block(&on.vm, &on.state, Limits::NONE);
+            let outcomes = block.run(&on.txs, recorded).expect("state in memory does not fail");
+            (block, outcomes)
+        });
+        let (finish, output) = timed(|| block.finish());
+        drop(outcomes);
+        Timed { run, finish, stats: output.stats }
     }
 }
 
@@ -69,13 +84,31 @@ impl Sides {
     }
 }
 
+/// What one side took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timed {
+    /// Until all results are there, and the state in memory.
+    pub(crate) run: Took,
+    /// To say what is different after the block.
+    pub(crate) finish: Took,
+    pub(crate) stats: Stats,
+}
+
+impl std::ops::AddAssign for Timed {
+    fn add_assign(&mut self, other: Self) {
+        self.run += other.run;
+        self.finish += other.finish;
+        self.stats += other.stats;
+    }
+}
+
 /// What one round took.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
     pub(crate) serial: Took,
-    pub(crate) optimistic: Took,
-    /// One each, and counts.
-    pub(crate) locks: Vec<(Took, Stats)>,
+    pub(crate) optimistic: Timed,
+    /// One each.
+    pub(crate) locks: Vec<Timed>,
 }
 
 /// Rounds over all `blocks`: serial, each kind of locks, optimistic, block by block.
@@ -97,12 +130,10 @@ fn round<V: Vm>(blocks: &[&Block<V>], sides: &mut Sides) -> Round {
     sides.locks.iter_mut().for_each(Side::renew);
     for block in blocks {
         round.serial += serial(block);
-        for (side, (took, stats)) in sides.locks.iter().zip(&mut round.locks) {
-            let (now, (_, output)) = timed(|| side.execute(block));
-            *took += now;
-            add(stats, &output.stats);
+        for (side, took) in sides.locks.iter().zip(&mut round.locks) {
+            *took += side.measure(block);
         }
-        round.optimistic += timed(|| sides.optimistic.execute(block)).0;
+        round.optimistic += sides.optimistic.measure(block);
     }
     round
 }
@@ -124,7 +155,7 @@ pub(crate) fn overhead_ns<V: Vm>(blocks: &[&Block<V>], args: &Args) -> Vec<f64> 
         let (mut plain, mut locks) = (Took::default(), Took::default());
         for block in blocks {
             plain += serial(block);
-            locks += timed(|| forced.execute(block)).0;
+            locks += forced.measure(block).run;
         }
         rounds.push(per_transaction(locks.wall_ns, plain.wall_ns, transactions));
     }
@@ -134,18 +165,4 @@ pub(crate) fn overhead_ns<V: Vm>(blocks: &[&Block<V>], args: &Args) -> Vec<f64> 
 #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a block")]
 pub(crate) fn per_transaction(locks_ns: u64, serial_ns: u64, transactions: usize) -> f64 {
     (locks_ns as f64 - serial_ns as f64) / transactions as f64
-}
-
-fn add(sum: &mut Stats, stats: &Stats) {
-    sum.transactions += stats.transactions;
-    sum.executions += stats.executions;
-    sum.native += stats.native;
-    sum.hits += stats.hits;
-    sum.misses += stats.misses;
-    sum.escapes += stats.escapes;
-    sum.waits += stats.waits;
-    sum.stale += stats.stale;
-    sum.at_head += stats.at_head;
-    sum.serial += stats.serial;
-    sum.panics += stats.panics;
 }

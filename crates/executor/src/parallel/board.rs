@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::{
     handover::{Gate, Successors},
     reads::{Footprint, Grants},
+    view::Hashing,
 };
 use crate::{
     Outcome,
@@ -79,7 +80,7 @@ pub(crate) struct Work<H, I> {
     pub(crate) waits: u8,
     pub(crate) attempts: u8,
     pub(crate) predicted: bool,
-    pub(crate) learn: bool,
+    pub(crate) hashing: Hashing,
     /// There is no use in executing it before its turn.
     pub(crate) head_only: bool,
 }
@@ -101,7 +102,7 @@ impl<H, I> Default for Work<H, I> {
             waits: 0,
             attempts: 0,
             predicted: false,
-            learn: false,
+            hashing: Hashing::Plain,
             head_only: false,
         }
     }
@@ -193,6 +194,23 @@ impl<H, I> Board<H, I> {
             bed: Mutex::new(()),
             bell: Condvar::new(),
         }
+    }
+
+    /// Transactions that are under way at a time.
+    pub(crate) const fn window(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Begins again; what entries hold is overwritten when a transaction takes its place.
+    pub(crate) fn clear(&mut self) {
+        for entry in &mut self.ring {
+            entry.state = AtomicU64::new(State::Waiting.word(0));
+        }
+        self.head = AtomicU32::new(0);
+        self.ticketed = AtomicU32::new(0);
+        self.claimed = AtomicU32::new(0);
+        self.stop = AtomicBool::new(false);
+        while self.take().is_some() {}
     }
 
     pub(crate) fn entry(&self, tx: u32) -> &Entry<H, I> {

@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 use revm::{bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo};
 use smallvec::SmallVec;
 
+use super::arena::Arena;
+
 /// Position in the order of everything that writes; larger is younger. Transactions start at 1.
 pub(crate) type Seq = u32;
 
@@ -26,6 +28,8 @@ pub(crate) const END: Seq = Seq::MAX;
 
 /// Versions after which a cell folds the retired ones together.
 const FOLD_ABOVE: usize = 8;
+/// Accounts, and slots, up to which cells are kept for the next block.
+const MAX_KEPT: u32 = 1 << 17;
 /// Shards of the index; more than threads, so that they seldom meet.
 const SHARDS: usize = 64;
 
@@ -350,8 +354,8 @@ impl SlotCell {
 
 /// All cells of a block, and the index that finds them by exact key.
 pub(crate) struct Cells {
-    accounts: boxcar::Vec<AccountCell>,
-    slots: boxcar::Vec<SlotCell>,
+    accounts: Arena<AccountCell>,
+    slots: Arena<SlotCell>,
     hasher: DefaultHashBuilder,
     account_index: Box<[Mutex<HashTable<u32>>]>,
     slot_index: Box<[Mutex<HashTable<u32>>]>,
@@ -360,8 +364,8 @@ pub(crate) struct Cells {
 impl fmt::Debug for Cells {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cells")
-            .field("accounts", &self.accounts.count())
-            .field("slots", &self.slots.count())
+            .field("accounts", &self.accounts.len())
+            .field("slots", &self.slots.len())
             .finish_non_exhaustive()
     }
 }
@@ -370,8 +374,8 @@ impl Default for Cells {
     fn default() -> Self {
         let shards = || (0..SHARDS).map(|_| Mutex::default()).collect();
         Self {
-            accounts: boxcar::Vec::new(),
-            slots: boxcar::Vec::new(),
+            accounts: Arena::default(),
+            slots: Arena::default(),
             hasher: DefaultHashBuilder::default(),
             account_index: shards(),
             slot_index: shards(),
@@ -381,11 +385,11 @@ impl Default for Cells {
 
 impl Cells {
     pub(crate) fn account(&self, id: u32) -> &AccountCell {
-        &self.accounts[id as usize]
+        self.accounts.get(id)
     }
 
     pub(crate) fn slot(&self, id: u32) -> &SlotCell {
-        &self.slots[id as usize]
+        self.slots.get(id)
     }
 
     /// The cell of an account, made if there is none.
@@ -397,7 +401,7 @@ impl Cells {
             |id| self.account(*id).address == *address,
             |id| self.hasher.hash_one(self.account(*id).address),
         );
-        *entry.or_insert_with(|| narrow(self.accounts.push(AccountCell::new(*address)))).get()
+        *entry.or_insert_with(|| self.accounts.push(AccountCell::new(*address))).get()
     }
 
     /// The cell of an account, if there is one.
@@ -422,7 +426,7 @@ impl Cells {
                 self.slot_hash(cell.account, cell.slot)
             },
         );
-        *entry.or_insert_with(|| narrow(self.slots.push(SlotCell::new(account, slot)))).get()
+        *entry.or_insert_with(|| self.slots.push(SlotCell::new(account, slot))).get()
     }
 
     /// The cell of a slot, if there is one.
@@ -443,21 +447,28 @@ impl Cells {
 
     /// Every account that somebody asked for.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = (u32, &AccountCell)> {
-        self.accounts.iter().map(|(id, cell)| (narrow(id), cell))
+        self.accounts.iter()
+    }
+
+    /// Whether a block was of a usual size, so that the next one may need the memory.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        (1..=MAX_KEPT).contains(&self.accounts.len()) && self.slots.len() <= MAX_KEPT
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+        self.account_index.iter_mut().chain(&mut self.slot_index).for_each(|index| index.get_mut().clear());
     }
 
     /// Every slot that somebody asked for.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (u32, &SlotCell)> {
-        self.slots.iter().map(|(id, cell)| (narrow(id), cell))
+        self.slots.iter()
     }
 }
 
 fn shard(hash: u64) -> usize {
     // The table uses the top seven bits and the low ones.
     (hash >> 40) as usize % SHARDS
-}
-
-/// Four billion cells do not fit any block.
-fn narrow(id: usize) -> u32 {
-    u32::try_from(id).expect("fewer than 2^32 cells in a block")
 }

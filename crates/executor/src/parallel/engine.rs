@@ -20,20 +20,19 @@ use super::{
     ground::Ground,
     reads::HUGE,
     retire::Retired,
+    spare::Spare,
     tickets::{Holders, Lock, Tables},
-    view::View,
+    view::{Hashing, View},
     worker::Worker,
 };
 use crate::{
     ExecutorError, Limits, Mode, Options, Run, Vm,
     fault::caught,
-    predict::{Confidence, Predictor},
+    predict::{Confidence, Prediction, Predictor},
     serial::{OutcomeOf, Record},
     sync::{AtomicU32, Mutex, Ordering},
 };
 
-/// Transactions between ticket and retirement.
-const WINDOW: usize = 1024;
 /// Transactions that get their tickets at once: as many as a [`Batch`] holds.
 const CHUNK: u32 = 64;
 /// Transactions that are prepared at once.
@@ -45,6 +44,8 @@ const LARGE_CALL: u64 = 64;
 const LARGE_GAS: u64 = 200_000;
 /// Work of one dispatch.
 const DISPATCH: u64 = 64;
+/// Transactions among which a few calls are looked for.
+const LOOKED_AT: usize = 1024;
 /// Transactions that are looked at before threads are woken.
 const SURVEY: u32 = 128;
 /// Parallelism below which threads are not worth waking, in percent.
@@ -106,6 +107,7 @@ pub(crate) struct Engine<'e, V: Vm, D> {
 impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, V, D> {
     pub(crate) fn new(
         setting: Setting<'e, V, D>,
+        spare: &Spare,
         limits: Limits,
         fees: SmallVec<[U256; 4]>,
         record: &Record,
@@ -113,9 +115,9 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         let count = u32::try_from(setting.txs.len()).expect("a batch has fewer than 2^32 transactions");
         let surprise = if setting.options.mode == Mode::Optimistic { 0 } else { u32::MAX };
         Self {
-            board: Board::new(WINDOW.min(setting.txs.len().max(1))),
-            tickets: Mutex::default(),
-            retired: Mutex::new(Retired::new(limits, fees, setting.txs.len(), record)),
+            board: spare.board(setting.options.window()),
+            tickets: Mutex::new(Tickets { tables: spare.tables(), ..Tickets::default() }),
+            retired: Mutex::new(Retired::new(limits, fees, record)),
             surprise: AtomicU32::new(surprise),
             end: AtomicU32::new(count),
             gas_left: AtomicU64::new(limits.gas),
@@ -131,7 +133,7 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
     /// Whether several threads have something to win: looks at the first transactions, and keeps their tickets.
     pub(crate) fn is_worth_it(&self) -> bool {
         let plain = |tx: &V::Tx| self.setting.options.native_transfers && looks_plain(tx);
-        let calls = self.setting.txs.iter().take(WINDOW).filter(|tx| !plain(tx)).take(4).count();
+        let calls = self.setting.txs.iter().take(LOOKED_AT).filter(|tx| !plain(tx)).take(4).count();
         // A plain transfer costs less than its locks.
         if calls < 4 {
             return false;
@@ -150,9 +152,22 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         total * 100 >= longest * WORTH_PERCENT
     }
 
-    /// Executes the batch, or what can be executed well. The result holds one outcome for each transaction up to where
+    /// Gives memory back, nothing having been executed; and how often the database panicked.
+    pub(crate) fn abandon(self, spare: &Spare) -> u64 {
+        spare.keep_tables(self.tickets.into_inner().tables);
+        spare.keep_board(self.board);
+        self.panics.into_inner()
+    }
+
+    /// Executes the batch, or what can be executed well: appends to `outcomes` one for each transaction up to where
     /// threads ceased to be of use.
-    pub(crate) fn run(mut self, pool: Option<&rayon::ThreadPool>) -> Result<Retired<V>, ExecutorError> {
+    pub(crate) fn run(
+        mut self,
+        pool: Option<&rayon::ThreadPool>,
+        spare: &Spare,
+        outcomes: Outcomes<V>,
+    ) -> Result<Retired<V>, ExecutorError> {
+        self.retired.get_mut().outcomes = outcomes;
         let threads = self.setting.options.threads;
         match pool {
             Some(pool) if threads > 1 => pool.in_place_scope(|scope| {
@@ -164,12 +179,16 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
             }),
             _ => Worker::new(&self, 0).work(),
         }
-        let conflicts = std::mem::take(&mut self.tickets.get_mut().conflicts);
+        let Tickets { tables, conflicts, .. } = std::mem::take(self.tickets.get_mut());
+        spare.keep_tables(tables);
         let runs = std::mem::take(self.runs.get_mut());
         let panics = self.panics.load(Relaxed);
         let mut retired = self.retired.into_inner();
         if let Some(error) = retired.error.take() {
             return Err(error);
+        }
+        if !retired.is_outsize {
+            spare.keep_board(self.board);
         }
         retired.stats.panics += panics;
         retired.runs = runs;
@@ -189,7 +208,8 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
     pub(crate) fn lane(&self) -> V::Lane<View<'_, D>> {
         let holders: Option<&dyn Holders> =
             (self.setting.options.mode == Mode::Locks).then_some(self as &dyn Holders);
-        let view = View::new(self.setting.ground, self.setting.vm.fee_accounts(), holders);
+        let view =
+            View::new(self.setting.ground, self.setting.vm.fee_accounts(), holders, self.setting.predictor);
         self.setting.vm.watched_lane(view)
     }
 
@@ -237,14 +257,18 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         work.outcome = None;
         work.waits = 0;
         work.attempts = 0;
-        work.learn = false;
+        work.hashing = Hashing::Plain;
         work.predicted = false;
         work.head_only = setting.vm.fee_accounts().contains(&env.caller());
         if setting.options.mode == Mode::Locks {
             set.clear();
             let recorded = setting.recorded.get(tx as usize);
             let prediction = setting.predictor.predict(env, || self.code_hash_of_callee(env), recorded, set);
-            work.learn = prediction.learn;
+            work.hashing = match prediction {
+                Prediction { learn: true, .. } => Hashing::Record,
+                Prediction { confidence: Confidence::Exact, .. } => Hashing::Plain,
+                _ => Hashing::Recall,
+            };
             work.predicted = !set.is_empty();
             work.head_only |= prediction.confidence == Confidence::Hopeless;
             work.grants.fill(set, setting.ground.cells);

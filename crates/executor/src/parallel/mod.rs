@@ -1,5 +1,6 @@
 //! The parallel engine, and the state of a block that it leaves behind.
 
+mod arena;
 mod attempt;
 mod board;
 mod cells;
@@ -9,11 +10,12 @@ mod ground;
 pub(crate) mod handover;
 mod reads;
 mod retire;
+mod spare;
 mod tickets;
 mod view;
 mod worker;
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use lockstep_locks::AccessSet;
@@ -30,15 +32,23 @@ use cells::{AccountWrite, BalanceWrite, Cells, END, Seq};
 use engine::{Engine, Setting};
 use ground::Ground;
 use retire::Retired;
+pub(crate) use spare::Spare;
 
 /// The state of a block, in cells: what several threads work on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cellular {
     cells: Cells,
     /// What the fee accounts have received, modulo 2^256; empty before the first batch.
     fees: SmallVec<[U256; 4]>,
     /// The last sequence number given away.
     last: Seq,
+    spare: Arc<Spare>,
+}
+
+impl Drop for Cellular {
+    fn drop(&mut self) {
+        self.spare.keep_cells(std::mem::take(&mut self.cells));
+    }
 }
 
 /// A batch to execute, and where its results go.
@@ -51,6 +61,11 @@ pub(crate) struct Batch<'b, V: Vm> {
 }
 
 impl Cellular {
+    /// Nothing different from the state before the block.
+    pub(crate) fn new(spare: &Arc<Spare>) -> Self {
+        Self { cells: spare.cells(), fees: SmallVec::new(), last: 0, spare: Arc::clone(spare) }
+    }
+
     /// Executes the beginning of a batch, as far as threads are of use; gives how far.
     ///
     /// If they are of any, `before` is asked for changes that precede the batch and are not in the cells yet.
@@ -89,19 +104,19 @@ impl Cellular {
         if !setting.is_modest(&self.fees) {
             return Ok(0);
         }
-        let engine = Engine::new(setting, *batch.limits, self.fees.clone(), batch.record);
+        let engine = Engine::new(setting, &self.spare, *batch.limits, self.fees.clone(), batch.record);
         if executor.options().adaptive && !engine.is_worth_it() {
-            batch.record.stats.panics += engine.panics.load(Ordering::Relaxed);
+            batch.record.stats.panics += engine.abandon(&self.spare);
             return Ok(0);
         }
         if let Some(changes) = before() {
             apply(&self.cells, self.last, changes);
         }
-        let retired = engine.run(executor.pool())?;
-        let done = retired.outcomes.len();
+        let retired = engine.run(executor.pool(), &self.spare, std::mem::take(batch.outcomes))?;
+        let done = retired.head as usize;
         self.fees = retired.fees;
         *batch.limits = retired.limits;
-        batch.outcomes.extend(retired.outcomes);
+        *batch.outcomes = retired.outcomes;
         let Retired { stats, access, list, runs, conflicts, .. } = retired;
         batch.record.join(BatchRecord { stats, access, list, runs, conflicts }, done);
         let count = Seq::try_from(batch.txs.len()).expect("a batch has fewer than 2^32 transactions");

@@ -12,7 +12,7 @@ use super::{
     cells::Seq,
     engine::{Engine, Outcomes, Setting},
     reads::{AccountRead, BalanceSeen, Footprint, HUGE, NonceSeen, Written},
-    view::Stand,
+    view::{Hashing, Stand},
     worker::{Verdict, Worker},
 };
 use crate::{
@@ -25,10 +25,14 @@ const SPELL: u32 = 64;
 /// Executions thrown away in a spell after which threads cost more than they give.
 const MAX_WASTED: u32 = 24;
 
+/// Accounts and slots loaded by one transaction from which its memory is not kept for the next batch.
+const OUTSIZE: u32 = 4096;
+
 /// What has become final.
 pub(crate) struct Retired<V: Vm> {
     /// The next transaction to retire.
-    head: u32,
+    pub(crate) head: u32,
+    /// Of this batch, behind those that came before it.
     pub(crate) outcomes: Outcomes<V>,
     pub(crate) limits: Limits,
     /// What the fee accounts have received, modulo 2^256.
@@ -39,16 +43,18 @@ pub(crate) struct Retired<V: Vm> {
     pub(crate) runs: Vec<Run>,
     pub(crate) conflicts: Vec<(TxIndex, TxIndex)>,
     pub(crate) error: Option<ExecutorError>,
+    /// A transaction loaded so much that its memory is not to be kept.
+    pub(crate) is_outsize: bool,
     wasted: u32,
     spell: u32,
     seen: Seen,
 }
 
 impl<V: Vm> Retired<V> {
-    pub(crate) fn new(limits: Limits, fees: SmallVec<[U256; 4]>, count: usize, record: &Record) -> Self {
+    pub(crate) fn new(limits: Limits, fees: SmallVec<[U256; 4]>, record: &Record) -> Self {
         Self {
             head: 0,
-            outcomes: Vec::with_capacity(count),
+            outcomes: Vec::new(),
             limits,
             fees,
             stats: Stats::default(),
@@ -57,6 +63,7 @@ impl<V: Vm> Retired<V> {
             runs: Vec::new(),
             conflicts: Vec::new(),
             error: None,
+            is_outsize: false,
             wasted: 0,
             spell: 0,
             seen: Seen::default(),
@@ -266,6 +273,7 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
     }
 
     fn count(&self, retired: &mut Retired<V>, tx: u32, work: &Work<V::Halt, V::Invalid>) {
+        retired.is_outsize |= work.loads > OUTSIZE;
         let stats = &mut retired.stats;
         stats.transactions += 1;
         stats.native += u64::from(work.native);
@@ -276,7 +284,7 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
         stats.misses += u64::from(work.misses);
         stats.hits += u64::from(work.loads - work.misses);
         let escaped = work.waits > 0 || !work.covered;
-        if work.learn || (escaped && self.setting.options.mode == Mode::Locks) {
+        if work.hashing == Hashing::Record || (escaped && self.setting.options.mode == Mode::Locks) {
             self.learn(retired, tx, work);
         }
         if let Some(access) = &mut retired.access {

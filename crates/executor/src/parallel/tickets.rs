@@ -55,6 +55,12 @@ impl Tables {
         self.slots.ticket(tx, &self.slot_locks, done, waits);
     }
 
+    /// Forgets every transaction, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+    }
+
     /// [`Holders::escape`] on the tables.
     pub(crate) fn escape(&mut self, tx: TxIndex, lock: Lock, done: TxIndex, waits: &mut Vec<TxIndex>) {
         let (table, id, mode) = match lock {

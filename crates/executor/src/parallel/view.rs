@@ -21,7 +21,7 @@ use super::{
     reads::{AccountRead, BalanceSeen, Footprint, Grants, HUGE, NonceSeen, SlotGrant, SlotRead},
     tickets::{Holders, Lock},
 };
-use crate::Watch;
+use crate::{Watch, predict::Predictor};
 
 /// Why execution on a [`View`] stopped.
 #[derive(Debug)]
@@ -66,6 +66,17 @@ impl Stand {
     }
 }
 
+/// What becomes of hashes that a transaction computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hashing {
+    #[default]
+    Plain,
+    /// Its prediction has computed most of them.
+    Recall,
+    /// They are recorded, with what was hashed.
+    Record,
+}
+
 /// One transaction's view. Kept by a worker from one transaction to the next.
 pub(crate) struct View<'e, D> {
     ground: Ground<'e, D>,
@@ -83,7 +94,8 @@ pub(crate) struct View<'e, D> {
     max_cost: Option<U256>,
     pays_hugely: bool,
     announced: bool,
-    learning: bool,
+    hashing: Hashing,
+    predictor: &'e Predictor,
     /// Set by observations that cannot fail at once.
     pub(crate) needs_head: bool,
     pub(crate) grants: Box<Grants>,
@@ -98,6 +110,7 @@ impl<'e, D: DatabaseRef> View<'e, D> {
         ground: Ground<'e, D>,
         fee_accounts: &'e [Address],
         tickets: Option<&'e dyn Holders>,
+        predictor: &'e Predictor,
     ) -> Self {
         Self {
             ground,
@@ -113,7 +126,8 @@ impl<'e, D: DatabaseRef> View<'e, D> {
             max_cost: None,
             pays_hugely: false,
             announced: false,
-            learning: false,
+            hashing: Hashing::Plain,
+            predictor,
             needs_head: false,
             grants: Box::default(),
             seen: Box::default(),
@@ -123,7 +137,7 @@ impl<'e, D: DatabaseRef> View<'e, D> {
     }
 
     /// Turns to another transaction; its grants have been put in place.
-    pub(crate) fn turn_to(&mut self, seq: Seq, tx: &impl Transaction, stand: Stand, learning: bool) {
+    pub(crate) fn turn_to(&mut self, seq: Seq, tx: &impl Transaction, stand: Stand, hashing: Hashing) {
         self.seq = seq;
         self.stand = stand;
         self.caller = tx.caller();
@@ -136,7 +150,7 @@ impl<'e, D: DatabaseRef> View<'e, D> {
         self.max_cost = None;
         self.pays_hugely = tx.value() >= HUGE;
         self.announced = false;
-        self.learning = learning;
+        self.hashing = hashing;
         self.needs_head = false;
         self.seen.clear();
         self.seen.rewards.resize(self.fee_accounts.len(), U256::ZERO);
@@ -379,8 +393,12 @@ impl<D: DatabaseRef> Watch for View<'_, D> {
         });
     }
 
+    fn recall_hash(&self, input: &[u8]) -> Option<B256> {
+        (self.hashing == Hashing::Recall).then(|| self.predictor.recall_hash(input)).flatten()
+    }
+
     fn learning(&self) -> bool {
-        self.learning
+        self.hashing == Hashing::Record
     }
 
     fn hashed(&mut self, input: &[u8], hash: B256) {

@@ -41,6 +41,12 @@ impl Default for Memo {
 }
 
 impl Memo {
+    /// KECCAK256, if it is kept.
+    pub(super) fn recall(&self, input: &[u8]) -> Option<B256> {
+        let words = words(input)?;
+        self.entries[place(&words)].get(&words)
+    }
+
     /// KECCAK256.
     pub(super) fn keccak256(&self, input: &[u8]) -> B256 {
         let Some(words) = words(input) else { return keccak256(input) };

@@ -115,10 +115,10 @@ impl Predictor {
         prediction
     }
 
-    /// KECCAK256, without computing it again for a slot that was predicted or used a moment ago.
+    /// KECCAK256 of what a prediction hashed a moment ago.
     #[inline]
-    pub(crate) fn keccak256(&self, input: &[u8]) -> B256 {
-        self.memo.keccak256(input)
+    pub(crate) fn recall_hash(&self, input: &[u8]) -> Option<B256> {
+        self.memo.recall(input)
     }
 
     /// Adds what earlier calls taught.

@@ -23,6 +23,14 @@ mod reads {
     pub(crate) struct Footprint;
 }
 
+mod view {
+    #[derive(Debug, Default)]
+    pub(crate) enum Hashing {
+        #[default]
+        Plain,
+    }
+}
+
 use lockstep_executor::{LockMode, Outcome};
 use play::{Block, check};
 
