@@ -1,6 +1,6 @@
 //! A block while it is made.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use lockstep_locks::AccessSet;
 use revm::{DatabaseRef, primitives::hardfork::SpecId};
@@ -8,15 +8,11 @@ use revm::{DatabaseRef, primitives::hardfork::SpecId};
 use crate::{
     Changes, Executor, ExecutorError, Limits, Mode, Output, Vm,
     flat::Flat,
+    governor::{Load, Ran, Spell},
     list::List,
     parallel::{Batch, Cellular},
     serial::{self, OutcomeOf, Record},
 };
-
-/// Transactions that run on one thread after threads were found to be of no use, before they are considered again.
-const SERIAL_SPELL: usize = 256;
-/// The most that this grows to, doubling each time.
-const MAX_SERIAL_SPELL: usize = 4096;
 
 /// A block while it is made: batches of transactions in, outcomes out.
 ///
@@ -69,21 +65,33 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
     /// If the database fails, the EVM fails where it must not, or a transaction makes it panic twice.
     pub fn run(&mut self, txs: &[V::Tx], recorded: &[AccessSet]) -> Result<Vec<OutcomeOf<V>>, ExecutorError> {
         let mut outcomes = Vec::with_capacity(txs.len());
-        let mut spell = SERIAL_SPELL;
+        let governor = self.is_governed().then(|| (self.executor.governor(), Load::of(txs)));
         while outcomes.len() < txs.len() {
             let done = outcomes.len();
             let rest = &txs[done..];
-            if !self.may_be_parallel() {
-                self.run_serially(rest, &mut outcomes)?;
-                break;
+            let spell = match governor {
+                _ if !self.may_be_parallel() => Spell::Serial(rest.len()),
+                Some((governor, load)) => {
+                    governor.next(load, rest.len(), matches!(self.state, State::Flat(_)))
+                }
+                None => Spell::Parallel(rest.len()),
+            };
+            let (start, gas) = (Instant::now(), self.limits.gas);
+            match spell {
+                Spell::Serial(count) => self.run_serially(&rest[..count], &mut outcomes)?,
+                Spell::Parallel(count) => {
+                    let recorded = recorded.get(done..).unwrap_or_default();
+                    self.run_in_parallel(&rest[..count], recorded, &mut outcomes)?;
+                }
             }
-            let recorded = recorded.get(done..).unwrap_or_default();
-            if self.run_in_parallel(rest, recorded, &mut outcomes)? == rest.len() {
-                break;
+            let ran = outcomes.len() - done;
+            if let Some((governor, load)) = governor {
+                let gas = gas - self.limits.gas;
+                governor.ended(load, spell, &Ran { transactions: ran, gas, took: start.elapsed() });
             }
-            let count = spell.min(txs.len() - outcomes.len());
-            self.run_serially(&txs[outcomes.len()..][..count], &mut outcomes)?;
-            spell = (spell * 2).min(MAX_SERIAL_SPELL);
+            if let (0, Spell::Parallel(count)) = (ran, spell) {
+                self.run_serially(&rest[..count], &mut outcomes)?;
+            }
         }
         Ok(outcomes)
     }
@@ -107,6 +115,12 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
         Output { changes, stats, schedule, access, access_list: list.map(List::into_bal) }
     }
 
+    /// Whether the clock decides how many threads are used.
+    fn is_governed(&self) -> bool {
+        let options = self.executor.options();
+        options.adaptive && options.mode != Mode::Sequential && options.threads > 1
+    }
+
     fn may_be_parallel(&self) -> bool {
         let options = self.executor.options();
         options.mode != Mode::Sequential
@@ -115,13 +129,13 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
             && self.vm.spec().is_enabled_in(SpecId::SPURIOUS_DRAGON)
     }
 
-    /// Gives how many of `txs` it has run.
+    /// Runs the beginning of `txs`, as far as threads are of use.
     fn run_in_parallel(
         &mut self,
         txs: &[V::Tx],
         recorded: &[AccessSet],
         outcomes: &mut Vec<OutcomeOf<V>>,
-    ) -> Result<usize, ExecutorError> {
+    ) -> Result<(), ExecutorError> {
         let mut fresh = None;
         let (cells, handover) = match &mut self.state {
             State::Flat(flat) => {
@@ -138,7 +152,7 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
         {
             self.state = State::Cells(fresh);
         }
-        Ok(done)
+        Ok(())
     }
 
     fn run_serially(&mut self, txs: &[V::Tx], outcomes: &mut Vec<OutcomeOf<V>>) -> Result<(), ExecutorError> {

@@ -6,7 +6,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use revm::DatabaseRef;
 
 use crate::{
-    Block, ExecutorError, Limits, Options, Output, Vm, flat, parallel, predict::Predictor, serial::OutcomeOf,
+    Block, ExecutorError, Limits, Options, Output, Vm, flat, governor::Governor, parallel,
+    predict::Predictor, serial::OutcomeOf,
 };
 
 /// Executes blocks. It keeps threads, and what it learned of contracts, from one block to the next; it may be shared
@@ -16,6 +17,7 @@ pub struct Executor {
     /// The threads beside the caller's; `None` if there are none.
     pool: Option<ThreadPool>,
     predictor: Predictor,
+    governor: Governor,
     spare: Arc<flat::Spare>,
     parallel_spare: Arc<parallel::Spare>,
 }
@@ -32,8 +34,15 @@ impl Executor {
             ThreadPoolBuilder::new().num_threads(others).thread_name(named).build()
         });
         let pool = pool.transpose().map_err(|error| ExecutorError::Pool(Box::new(error)))?;
-        let predictor = Predictor::new(options.sources);
-        Ok(Self { options, pool, predictor, spare: Arc::default(), parallel_spare: Arc::default() })
+        let predictor = Predictor::new(options.sources, options.adaptive);
+        Ok(Self {
+            options,
+            pool,
+            predictor,
+            governor: Governor::default(),
+            spare: Arc::default(),
+            parallel_spare: Arc::default(),
+        })
     }
 
     /// How it works.
@@ -50,6 +59,11 @@ impl Executor {
     /// What earlier blocks taught.
     pub(crate) const fn predictor(&self) -> &Predictor {
         &self.predictor
+    }
+
+    /// What earlier blocks took.
+    pub(crate) const fn governor(&self) -> &Governor {
+        &self.governor
     }
 
     /// Memory for the next block on one thread.

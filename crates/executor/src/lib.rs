@@ -51,6 +51,7 @@ mod ethereum;
 mod executor;
 mod fault;
 mod flat;
+mod governor;
 mod l1_cost;
 mod list;
 pub mod makespan;

@@ -72,7 +72,8 @@ pub struct Options {
     pub sources: Sources,
     /// Whether plain value transfers run without an interpreter.
     pub native_transfers: bool,
-    /// Whether a block that has nothing to win runs on one thread without locks. Off only in tests.
+    /// Whether the clock decides what is worth its time: threads, predictions, lessons. Off only in tests, and to measure
+    /// the machinery itself.
     pub adaptive: bool,
     /// Whether to keep when each transaction ran and whom it waited for.
     pub record_schedule: bool,

@@ -11,13 +11,13 @@ pub struct Stats {
     pub executions: u64,
     /// Transactions that ran as native transfers.
     pub native: u64,
-    /// Transactions with at least one prediction.
+    /// Transactions of which something was predicted, because calls of their kind had met others.
     pub predicted: u64,
     /// Keys that transactions touched and had predicted.
     pub hits: u64,
     /// Keys that transactions touched and had not predicted.
     pub misses: u64,
-    /// Transactions that touched something unpredicted.
+    /// Of these, transactions that touched something else too.
     pub escapes: u64,
     /// Runs stopped in order to wait for an older transaction that held an unpredicted key.
     pub waits: u64,

@@ -21,8 +21,9 @@
 //! for serial, `transact_commit` of everything; for the others, [`Block::run`](lockstep_executor::Block::run). `finish` is
 //! beside it: [`Block::finish`](lockstep_executor::Block::finish) sorts out what is different after the block, which serial
 //! revm on a state in memory does not. State is copied before and dropped after. All sides use the default allocator.
-//! The sides take turns within a round. Figures are medians over the rounds; `spread` is the distance of the quartiles
-//! of the rounds' ratios, divided by their median. Before anything is timed, outcomes and state are compared.
+//! All but `cold` have executed such blocks before. The sides take turns within a round, another one first in each. Figures
+//! are medians over the rounds; `spread` is the distance of the quartiles of the rounds' ratios, divided by their median.
+//! Before anything is timed, outcomes and state are compared.
 
 mod args;
 mod case;

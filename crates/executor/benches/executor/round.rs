@@ -14,6 +14,8 @@ use crate::{
 const BUDGET: Duration = Duration::from_secs(2);
 /// Rounds, if their number is not asked for.
 const ROUNDS: std::ops::RangeInclusive<usize> = 5..=25;
+/// Blocks in which an executor gets to know a load before it is timed, and how long this may take.
+const WARM_UP: (usize, Duration) = (24, Duration::from_secs(1));
 
 /// An executor that is compared with serial revm.
 pub(crate) struct Side {
@@ -29,6 +31,18 @@ impl Side {
     pub(crate) fn new(prediction: &'static str, options: &Options) -> Self {
         let executor = Executor::new(options.clone()).expect("threads can be started");
         Self { prediction, native: options.native_transfers, executor }
+    }
+
+    /// Gets to know the load.
+    fn warm_up<V: Vm>(&self, blocks: &[&Block<V>]) {
+        let (count, time) = WARM_UP;
+        let start = Instant::now();
+        for block in blocks.iter().cycle().take(count.max(blocks.len())) {
+            drop(self.execute(block));
+            if start.elapsed() > time {
+                break;
+            }
+        }
     }
 
     /// Forgets what it learned.
@@ -111,12 +125,13 @@ pub(crate) struct Round {
     pub(crate) locks: Vec<Timed>,
 }
 
-/// Rounds over all `blocks`: serial, each kind of locks, optimistic, block by block.
+/// Rounds over all `blocks`: all sides, block by block.
 pub(crate) fn rounds<V: Vm>(blocks: &[&Block<V>], sides: &mut Sides, args: &Args) -> Vec<Round> {
+    sides.all().for_each(|side| side.warm_up(blocks));
     let mut rounds = Vec::new();
     let start = Instant::now();
     while args.rounds.map_or_else(|| goes_on(rounds.len(), start), |wanted| rounds.len() < wanted) {
-        rounds.push(round(blocks, sides));
+        rounds.push(round(blocks, sides, rounds.len()));
     }
     rounds
 }
@@ -125,15 +140,19 @@ fn goes_on(done: usize, start: Instant) -> bool {
     done < *ROUNDS.start() || (done < *ROUNDS.end() && start.elapsed() < BUDGET)
 }
 
-fn round<V: Vm>(blocks: &[&Block<V>], sides: &mut Sides) -> Round {
+/// Who comes first changes from round to round: who comes later finds the block in more caches.
+fn round<V: Vm>(blocks: &[&Block<V>], sides: &mut Sides, number: usize) -> Round {
     let mut round = Round { locks: vec![Default::default(); sides.locks.len()], ..Round::default() };
     sides.locks.iter_mut().for_each(Side::renew);
+    let turns = sides.locks.len() + 2;
     for block in blocks {
-        round.serial += serial(block);
-        for (side, took) in sides.locks.iter().zip(&mut round.locks) {
-            *took += side.measure(block);
+        for turn in 0..turns {
+            match (turn + number) % turns {
+                0 => round.serial += serial(block),
+                1 => round.optimistic += sides.optimistic.measure(block),
+                side => round.locks[side - 2] += sides.locks[side - 2].measure(block),
+            }
         }
-        round.optimistic += sides.optimistic.measure(block);
     }
     round
 }

@@ -80,6 +80,8 @@ pub(crate) struct Work<H, I> {
     pub(crate) waits: u8,
     pub(crate) attempts: u8,
     pub(crate) predicted: bool,
+    /// It was not predicted carelessly: it asks who holds what it touches beside.
+    pub(crate) asks: bool,
     pub(crate) hashing: Hashing,
     /// There is no use in executing it before its turn.
     pub(crate) head_only: bool,
@@ -102,6 +104,7 @@ impl<H, I> Default for Work<H, I> {
             waits: 0,
             attempts: 0,
             predicted: false,
+            asks: false,
             hashing: Hashing::Plain,
             head_only: false,
         }

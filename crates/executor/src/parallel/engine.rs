@@ -260,16 +260,18 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         work.hashing = Hashing::Plain;
         work.predicted = false;
         work.head_only = setting.vm.fee_accounts().contains(&env.caller());
+        work.asks = false;
         if setting.options.mode == Mode::Locks {
             set.clear();
             let recorded = setting.recorded.get(tx as usize);
             let prediction = setting.predictor.predict(env, || self.code_hash_of_callee(env), recorded, set);
             work.hashing = match prediction {
                 Prediction { learn: true, .. } => Hashing::Record,
-                Prediction { confidence: Confidence::Exact, .. } => Hashing::Plain,
+                Prediction { confidence: Confidence::Exact | Confidence::Careless, .. } => Hashing::Plain,
                 _ => Hashing::Recall,
             };
-            work.predicted = !set.is_empty();
+            work.asks = prediction.confidence != Confidence::Careless;
+            work.predicted = work.asks && !set.is_empty();
             work.head_only |= prediction.confidence == Confidence::Hopeless;
             work.grants.fill(set, setting.ground.cells);
         }
@@ -317,12 +319,12 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         let entry = self.board.entry(tx);
         waits.clear();
         entry.gate.arm();
-        let mut head_only = {
+        let (mut head_only, asks) = {
             let work = entry.work.lock();
             if setting.options.mode == Mode::Locks {
                 tables.ticket(TxIndex(tx), &work.grants, TxIndex(self.board.head()), waits);
             }
-            work.head_only
+            (work.head_only, work.asks)
         };
         let ticketed = self.ticketed_gas.fetch_add(env.gas_limit(), Relaxed) + env.gas_limit();
         // Whether it fits is certain only at its turn, unless everything under way fits.
@@ -336,6 +338,9 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         }
         if setting.options.record_schedule {
             conflicts.extend(waits.iter().map(|older| (*older, TxIndex(tx))));
+        }
+        if asks {
+            setting.predictor.avoided(env);
         }
         if head_only {
             entry.set(State::Head);

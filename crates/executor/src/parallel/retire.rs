@@ -47,6 +47,8 @@ pub(crate) struct Retired<V: Vm> {
     pub(crate) is_outsize: bool,
     wasted: u32,
     spell: u32,
+    /// When somebody last asked for time to learn.
+    looked_ns: u64,
     seen: Seen,
 }
 
@@ -66,6 +68,7 @@ impl<V: Vm> Retired<V> {
             is_outsize: false,
             wasted: 0,
             spell: 0,
+            looked_ns: record.now_ns(),
             seen: Seen::default(),
         }
     }
@@ -142,7 +145,9 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
             return self.conclude(retired, tx);
         }
         self.withdraw(tx);
-        retired.stats.misses += u64::from(self.board.entry(tx).work.lock().misses);
+        let work = self.board.entry(tx).work.lock();
+        retired.stats.misses += if work.asks { u64::from(work.misses) } else { 0 };
+        drop(work);
         retired.stats.stale += 1;
         retired.wasted += 1;
         self.execute_at_head(retired, worker, tx, true)
@@ -280,16 +285,31 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
         stats.predicted += u64::from(work.predicted);
         stats.waits += u64::from(work.waits);
         stats.executions += u64::from(work.attempts);
-        stats.escapes += u64::from(!work.covered);
-        stats.misses += u64::from(work.misses);
-        stats.hits += u64::from(work.loads - work.misses);
-        let escaped = work.waits > 0 || !work.covered;
-        if work.hashing == Hashing::Record || (escaped && self.setting.options.mode == Mode::Locks) {
-            self.learn(retired, tx, work);
+        if work.asks {
+            stats.misses += u64::from(work.misses);
+            stats.hits += u64::from(work.loads - work.misses);
+        }
+        if self.setting.options.mode == Mode::Locks {
+            if work.attempts > 1 {
+                self.setting.predictor.met(&self.setting.txs[tx as usize]);
+            }
+            let escaped = work.asks && !work.covered;
+            stats.escapes += u64::from(escaped);
+            let met = work.asks && work.waits > 0;
+            if (work.hashing == Hashing::Record || escaped || met) && self.has_leisure(retired) {
+                self.learn(retired, tx, work);
+            }
         }
         if let Some(access) = &mut retired.access {
             access.push(work.seen.access_set());
         }
+    }
+
+    /// Whether there is time for a lesson.
+    fn has_leisure(&self, retired: &mut Retired<V>) -> bool {
+        let now_ns = self.now_ns();
+        let passed_ns = now_ns - std::mem::replace(&mut retired.looked_ns, now_ns);
+        self.setting.predictor.has_leisure(passed_ns)
     }
 
     fn learn(&self, retired: &mut Retired<V>, tx: u32, work: &Work<V::Halt, V::Invalid>) {

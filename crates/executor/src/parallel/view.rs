@@ -95,6 +95,8 @@ pub(crate) struct View<'e, D> {
     pays_hugely: bool,
     announced: bool,
     hashing: Hashing,
+    /// Whether older transactions that hold what it touches unpredicted are waited for.
+    asks: bool,
     predictor: &'e Predictor,
     /// Set by observations that cannot fail at once.
     pub(crate) needs_head: bool,
@@ -127,6 +129,7 @@ impl<'e, D: DatabaseRef> View<'e, D> {
             pays_hugely: false,
             announced: false,
             hashing: Hashing::Plain,
+            asks: false,
             predictor,
             needs_head: false,
             grants: Box::default(),
@@ -137,7 +140,14 @@ impl<'e, D: DatabaseRef> View<'e, D> {
     }
 
     /// Turns to another transaction; its grants have been put in place.
-    pub(crate) fn turn_to(&mut self, seq: Seq, tx: &impl Transaction, stand: Stand, hashing: Hashing) {
+    pub(crate) fn turn_to(
+        &mut self,
+        seq: Seq,
+        tx: &impl Transaction,
+        stand: Stand,
+        hashing: Hashing,
+        asks: bool,
+    ) {
         self.seq = seq;
         self.stand = stand;
         self.caller = tx.caller();
@@ -151,6 +161,7 @@ impl<'e, D: DatabaseRef> View<'e, D> {
         self.pays_hugely = tx.value() >= HUGE;
         self.announced = false;
         self.hashing = hashing;
+        self.asks = asks;
         self.needs_head = false;
         self.seen.clear();
         self.seen.rewards.resize(self.fee_accounts.len(), U256::ZERO);
@@ -193,7 +204,7 @@ impl<'e, D: DatabaseRef> View<'e, D> {
         if self.is_head() || held.is_some_and(|held| held.covers(Mode::Shared)) {
             return Ok(true);
         }
-        let Some(tickets) = self.tickets else { return Ok(false) };
+        let Some(tickets) = self.tickets.filter(|_| self.asks) else { return Ok(false) };
         let free = tickets.escape(self.seq, lock, &mut self.waits);
         if self.waits.is_empty() { Ok(free) } else { Err(ViewError::Wait) }
     }

@@ -202,7 +202,7 @@ impl<'w, 'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Worker<
         let view = self.lane.db();
         mem::swap(&mut view.grants, &mut work.grants);
         mem::swap(&mut view.seen, &mut work.seen);
-        view.turn_to(engine.seq(tx), env, stand, work.hashing);
+        view.turn_to(engine.seq(tx), env, stand, work.hashing, work.asks);
         work.footprint = setting.vm.footprint(env);
         work.attempts += 1;
         let verdict = self.decide(tx, env, work);

@@ -20,6 +20,12 @@ mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod trouble;
+
+use std::{
+    sync::atomic::{AtomicI64, Ordering::Relaxed},
+    time::Instant,
+};
 
 use alloy_primitives::{B256, KECCAK256_EMPTY, TxKind};
 use lockstep_locks::{AccessSet, Key, Mode};
@@ -31,12 +37,18 @@ use crate::options::Sources;
 use facts::Call;
 use memo::Memo;
 use shelf::{Class, Lessons, Shelf};
+use trouble::Trouble;
 
 #[allow(unused_imports, reason = "named by the engine")]
 pub(crate) use seen::{Preimages, Seen};
 
 /// Keys of an execution that is learned from: what touches more is not predicted.
 const MAX_TOUCHED: usize = 1024;
+
+/// Lessons take at most one part in so many of the time that passes.
+const LEISURE: u64 = 256;
+/// Time for lessons that can be saved up, in nanoseconds.
+const MAX_LEISURE_NS: i64 = 2_000_000;
 
 /// How much a prediction is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +61,8 @@ pub(crate) enum Confidence {
     Guess,
     /// Predictions of this function keep missing: it is cheaper to run it at the head than to run it twice.
     Hopeless,
+    /// Calls of this function seldom meet others: nothing was looked up.
+    Careless,
 }
 
 /// A prediction beside the keys.
@@ -63,6 +77,7 @@ pub(crate) struct Prediction {
 
 impl Prediction {
     const EXACT: Self = Self { confidence: Confidence::Exact, learn: false };
+    const CARELESS: Self = Self { confidence: Confidence::Careless, learn: false };
 }
 
 /// Predicts access sets from what is known of a transaction and from what earlier ones taught.
@@ -73,14 +88,27 @@ impl Prediction {
 #[derive(Debug)]
 pub(crate) struct Predictor {
     sources: Sources,
+    /// Whether it spares itself what seems not worth its time.
+    thrifty: bool,
+    trouble: Trouble,
     memo: Memo,
     shelf: RwLock<Shelf>,
     lessons: Mutex<Lessons>,
+    /// Time for lessons, in nanoseconds.
+    leisure_ns: AtomicI64,
 }
 
 impl Predictor {
-    pub(crate) fn new(sources: Sources) -> Self {
-        Self { sources, memo: Memo::default(), shelf: RwLock::default(), lessons: Mutex::default() }
+    pub(crate) fn new(sources: Sources, thrifty: bool) -> Self {
+        Self {
+            sources,
+            thrifty,
+            trouble: Trouble::default(),
+            memo: Memo::default(),
+            shelf: RwLock::default(),
+            lessons: Mutex::default(),
+            leisure_ns: AtomicI64::new(MAX_LEISURE_NS),
+        }
     }
 
     /// Adds the keys that `tx` will probably touch to `set`, which is empty.
@@ -100,14 +128,18 @@ impl Predictor {
         if self.sources.transfers {
             given::ends(tx, set);
         }
-        let code_hash = match tx.kind() {
-            TxKind::Call(_) => code_hash_of_to(),
-            TxKind::Create => Some(B256::ZERO),
-        };
-        let prediction = if tx.kind().is_call() && code_hash.is_some_and(is_no_code) {
-            Prediction::EXACT
+        let prediction = if self.thrifty && !self.trouble.is_expected(tx) {
+            Prediction::CARELESS
         } else {
-            self.recall(tx, code_hash, set)
+            let code_hash = match tx.kind() {
+                TxKind::Call(_) => code_hash_of_to(),
+                TxKind::Create => Some(B256::ZERO),
+            };
+            if tx.kind().is_call() && code_hash.is_some_and(is_no_code) {
+                Prediction::EXACT
+            } else {
+                self.recall(tx, code_hash, set)
+            }
         };
         if self.sources.access_lists {
             given::listed(tx, set);
@@ -121,6 +153,16 @@ impl Predictor {
         self.memo.recall(input)
     }
 
+    /// `tx` met others, and was executed in vain.
+    pub(crate) fn met(&self, tx: &impl Transaction) {
+        self.trouble.met(tx);
+    }
+
+    /// `tx` was predicted, and not carelessly.
+    pub(crate) fn avoided(&self, tx: &impl Transaction) {
+        self.trouble.avoided(tx);
+    }
+
     /// Adds what earlier calls taught.
     fn recall<T: Transaction>(&self, tx: &T, code_hash: Option<B256>, set: &mut AccessSet) -> Prediction {
         let unknown = Prediction { confidence: Confidence::Guess, learn: self.sources.templates };
@@ -131,11 +173,23 @@ impl Predictor {
         self.shelf.read().predict(&call, &Class::new(&call, code_hash), &self.memo, set)
     }
 
+    /// Whether there is time for [`Self::learn`], after `passed_ns` more: what lessons take is lost to execution.
+    pub(crate) fn has_leisure(&self, passed_ns: u64) -> bool {
+        if !self.thrifty {
+            return true;
+        }
+        let more = i64::try_from(passed_ns / LEISURE).unwrap_or(MAX_LEISURE_NS);
+        let leisure = self.leisure_ns.load(Relaxed).saturating_add(more).min(MAX_LEISURE_NS);
+        self.leisure_ns.store(leisure, Relaxed);
+        leisure > 0
+    }
+
     /// Learns from an execution of `tx` whose result stood; `code_hash` is that of the called account, anything if `tx`
     /// creates one.
     pub(crate) fn learn<T: Transaction>(&self, tx: &T, code_hash: B256, seen: &Seen) {
         let is_useless = !self.sources.templates || tx.kind().is_call() && is_no_code(code_hash);
         let Some(call) = Call::new(tx).filter(|_| !is_useless) else { return };
+        let start = Instant::now();
         let mut lessons = self.lessons.lock();
         lessons.touched.clear();
         lessons.touched.extend(self.beyond_given(tx, &seen.set).take(MAX_TOUCHED + 1));
@@ -144,6 +198,8 @@ impl Predictor {
             let class = Class::new(&call, code_hash);
             lessons.learn(&call, class, seen, &self.shelf);
         }
+        let took = i64::try_from(start.elapsed().as_nanos()).unwrap_or(MAX_LEISURE_NS);
+        self.leisure_ns.fetch_sub(took, Relaxed);
     }
 
     /// What `set` has beyond what the transaction says itself.

@@ -204,5 +204,5 @@ impl Predictor {
 }
 
 fn predictor() -> Predictor {
-    Predictor::new(Sources::default())
+    Predictor::new(Sources::default(), false)
 }

@@ -34,7 +34,7 @@ fn sender() -> [(Key, Mode); 3] {
 
 fn predict(sources: Sources, tx: &TxEnv, code_hash: B256) -> (AccessSet, Confidence) {
     let mut set = AccessSet::default();
-    let prediction = Predictor::new(sources).predict(tx, || Some(code_hash), None, &mut set);
+    let prediction = Predictor::new(sources, false).predict(tx, || Some(code_hash), None, &mut set);
     (set, prediction.confidence)
 }
 
@@ -103,7 +103,7 @@ fn listed_slots_are_exclusive() {
 fn a_recorded_set_is_used_as_it_is() {
     let recorded = set([(Key::Nonce(OTHER), Mode::Shared)]);
     let mut set = AccessSet::default();
-    let predictor = Predictor::new(Sources::default());
+    let predictor = Predictor::new(Sources::default(), false);
     let prediction = predictor.predict(&transfer(), || None, Some(&recorded), &mut set);
     assert_eq!((set, prediction.confidence), (recorded, Confidence::Exact));
 }
@@ -113,7 +113,7 @@ fn every_source_can_be_switched_off() {
     let recorded = set([(Key::Nonce(OTHER), Mode::Shared)]);
     let item = AccessListItem { address: OTHER, storage_keys: Vec::new() };
     let tx = TxEnv { tx_type: 1, access_list: AccessList(vec![item]), ..transfer() };
-    let predictor = Predictor::new(Sources::NONE);
+    let predictor = Predictor::new(Sources::NONE, false);
     let mut set = AccessSet::default();
     for _ in 0..3 {
         let prediction = predictor.predict(&tx, || Some(B256::repeat_byte(1)), Some(&recorded), &mut set);
