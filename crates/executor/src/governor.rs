@@ -15,7 +15,7 @@ use alloy_primitives::{Address, map::HashMap};
 use parking_lot::Mutex;
 use revm::context::Transaction;
 
-/// So few are not worth waking a thread for, and show nothing.
+/// So few transactions show nothing.
 const FEW: usize = 32;
 /// Transactions after which times are looked at. Parts of a block are not like the whole: its beginning finds nothing in
 /// caches, its end much.
@@ -148,7 +148,7 @@ impl Record {
     /// The next spell, if `left` transactions are at hand, and one thread may be timed or not.
     fn next(&self, left: usize, may_sample: bool) -> Spell {
         let refresh = REFRESH[usize::from(self.serial.pace.count >= EVIDENCE)];
-        if left < FEW || (self.is_futile && self.pause > 0) {
+        if self.is_futile && self.pause > 0 {
             Spell::Serial(left)
         } else if self.pause > 0 {
             Spell::Serial(self.pause.min(left))
