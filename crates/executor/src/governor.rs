@@ -35,8 +35,9 @@ const GAIN: f64 = 0.02;
 const MEMORY: u32 = 48;
 /// Times without which nothing is proven.
 const EVIDENCE: u32 = 6;
-/// Standard errors that make a difference.
-const DOUBT: f64 = 2.0;
+/// Standard errors that make a difference. Blocks differ: on mainnet a unit of gas takes a hundred times as long in one as in
+/// another.
+const DOUBT: f64 = 3.0;
 /// Transactions that are asked what they have in common.
 const LOOKED_AT: usize = 64;
 /// Loads that are remembered.
@@ -51,8 +52,7 @@ pub(crate) enum Spell {
     Parallel(usize),
 }
 
-/// What most transactions have in common. Where they have nothing, there is nothing to compare times by: a unit of gas
-/// takes a hundred times as long in one block of mainnet as in another.
+/// What most transactions have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Load {
     /// They call this account.
@@ -61,14 +61,17 @@ pub(crate) enum Load {
     Function(Option<[u8; 4]>),
     /// They create contracts.
     Creation,
+    /// Nothing.
+    Mixed,
 }
 
 impl Load {
     /// Looks at some of `txs`.
-    pub(crate) fn of<T: Transaction>(txs: &[T]) -> Option<Self> {
+    pub(crate) fn of<T: Transaction>(txs: &[T]) -> Self {
         let some = || txs.iter().step_by(txs.len().div_ceil(LOOKED_AT).max(1));
         majority(some().map(|tx| tx.kind().into_to().map_or(Self::Creation, Self::Account)))
             .or_else(|| majority(some().map(|tx| Self::Function(tx.input().first_chunk().copied()))))
+            .unwrap_or(Self::Mixed)
     }
 }
 
@@ -145,14 +148,14 @@ struct Record {
 }
 
 impl Record {
-    /// The next spell, if `left` transactions are at hand, and one thread may be timed or not.
-    fn next(&self, left: usize, may_sample: bool) -> Spell {
+    /// The next spell, if `left` transactions are at hand, in a block that is new or not.
+    fn next(&self, left: usize, is_new: bool) -> Spell {
         let refresh = REFRESH[usize::from(self.serial.pace.count >= EVIDENCE)];
         if self.is_futile && self.pause > 0 {
             Spell::Serial(left)
         } else if self.pause > 0 {
             Spell::Serial(self.pause.min(left))
-        } else if may_sample && !self.is_futile && self.since_serial >= refresh {
+        } else if is_new && !self.is_futile && self.since_serial >= refresh {
             Spell::Serial(SLICE.min(left))
         } else {
             Spell::Parallel(SLICE.min(left))
@@ -211,26 +214,23 @@ fn longer(last: usize, range: &RangeInclusive<usize>) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ran {
     pub(crate) transactions: usize,
-    /// 0 if time is not to be judged by it.
     pub(crate) gas: u64,
     pub(crate) took: Duration,
 }
 
 /// Remembers for each [`Load`] which way was faster.
 #[derive(Debug, Default)]
-pub(crate) struct Governor(Mutex<HashMap<Option<Load>, Record>>);
+pub(crate) struct Governor(Mutex<HashMap<Load, Record>>);
 
 impl Governor {
     /// How to execute the next of `left` transactions, in a block that is new or not.
-    pub(crate) fn next(&self, load: Option<Load>, left: usize, is_new: bool) -> Spell {
+    pub(crate) fn next(&self, load: Load, left: usize, is_new: bool) -> Spell {
         let record = self.0.lock().get(&load).copied().unwrap_or_default();
-        record.next(left, is_new && load.is_some())
+        record.next(left, is_new)
     }
 
     /// `spell` is over. One on several threads may have ended early, where these were of no use.
-    pub(crate) fn ended(&self, load: Option<Load>, spell: Spell, ran: &Ran) {
-        let comparable = Ran { gas: if load.is_some() { ran.gas } else { 0 }, ..*ran };
-        let ran = &comparable;
+    pub(crate) fn ended(&self, load: Load, spell: Spell, ran: &Ran) {
         self.note(load, |record| match spell {
             Spell::Serial(_) => record.ran_serially(ran),
             Spell::Parallel(wanted) => {
@@ -240,7 +240,7 @@ impl Governor {
         });
     }
 
-    fn note(&self, load: Option<Load>, change: impl FnOnce(&mut Record)) {
+    fn note(&self, load: Load, change: impl FnOnce(&mut Record)) {
         let mut loads = self.0.lock();
         if loads.len() >= MAX_LOADS && !loads.contains_key(&load) {
             loads.clear();
@@ -253,7 +253,7 @@ impl Governor {
 mod tests {
     use super::*;
 
-    const LOAD: Option<Load> = Some(Load::Creation);
+    const LOAD: Load = Load::Creation;
     const SLOW: Duration = Duration::from_micros(3);
     const FAST: Duration = Duration::from_micros(2);
 
@@ -348,16 +348,16 @@ mod tests {
             data: Bytes::copy_from_slice(&[function; 36]),
             ..TxEnv::default()
         };
-        let one = Some(Load::Account(Address::repeat_byte(1)));
+        let one = Load::Account(Address::repeat_byte(1));
         assert_eq!(Load::of(&[call(1, 1), call(2, 2), call(1, 3), call(1, 4)]), one);
-        let function = Some(Load::Function(Some([7; 4])));
+        let function = Load::Function(Some([7; 4]));
         assert_eq!(Load::of(&[call(1, 7), call(2, 7), call(3, 7), call(4, 5)]), function);
-        assert_eq!(Load::of(&[call(1, 1), call(2, 2), call(1, 1), call(2, 2)]), None);
-        assert_eq!(Load::of::<TxEnv>(&[]), None);
+        assert_eq!(Load::of(&[call(1, 1), call(2, 2), call(1, 1), call(2, 2)]), Load::Mixed);
+        assert_eq!(Load::of::<TxEnv>(&[]), Load::Mixed);
         let plain = |to| TxEnv { data: Bytes::new(), ..call(to, 0) };
-        assert_eq!(Load::of(&[plain(1), plain(2), plain(3)]), Some(Load::Function(None)));
+        assert_eq!(Load::of(&[plain(1), plain(2), plain(3)]), Load::Function(None));
         let create = || TxEnv { kind: TxKind::Create, ..TxEnv::default() };
-        assert_eq!(Load::of(&[create(), create()]), Some(Load::Creation));
+        assert_eq!(Load::of(&[create(), create()]), Load::Creation);
         let many: Vec<_> = (0..1000).map(|tx| call(1 + u8::from(tx > 900), 1)).collect();
         assert_eq!(Load::of(&many), one);
     }
