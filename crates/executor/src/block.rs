@@ -14,6 +14,9 @@ use crate::{
     serial::{self, OutcomeOf, Record},
 };
 
+/// Transactions that one thread executes after several refused.
+const REFUSED: usize = 256;
+
 /// A block while it is made: batches of transactions in, outcomes out.
 ///
 /// The outcome of a transaction is final when [`Self::run`] returns; nothing that comes after changes it. After an
@@ -66,11 +69,13 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
     pub fn run(&mut self, txs: &[V::Tx], recorded: &[AccessSet]) -> Result<Vec<OutcomeOf<V>>, ExecutorError> {
         let mut outcomes = Vec::with_capacity(txs.len());
         let governor = self.is_governed().then(|| (self.executor.governor(), Load::of(txs)));
+        let mut refused = false;
         while outcomes.len() < txs.len() {
             let done = outcomes.len();
             let rest = &txs[done..];
             let spell = match governor {
                 _ if !self.may_be_parallel() => Spell::Serial(rest.len()),
+                _ if refused => Spell::Serial(rest.len().min(REFUSED)),
                 Some((governor, load)) => {
                     governor.next(load, rest.len(), matches!(self.state, State::Flat(_)))
                 }
@@ -89,9 +94,7 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
                 let gas = gas - self.limits.gas;
                 governor.ended(load, spell, &Ran { transactions: ran, gas, took: start.elapsed() });
             }
-            if let (0, Spell::Parallel(count)) = (ran, spell) {
-                self.run_serially(&rest[..count], &mut outcomes)?;
-            }
+            refused = ran == 0;
         }
         Ok(outcomes)
     }
@@ -117,8 +120,7 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
 
     /// Whether the clock decides how many threads are used.
     fn is_governed(&self) -> bool {
-        let options = self.executor.options();
-        options.adaptive && options.mode != Mode::Sequential && options.threads > 1
+        self.executor.options().adaptive && self.may_be_parallel()
     }
 
     fn may_be_parallel(&self) -> bool {

@@ -121,13 +121,9 @@ struct Way {
 }
 
 impl Way {
-    /// Whether `ran` shows something.
-    fn add(&mut self, ran: &Ran) -> bool {
-        let shows = ran.gas > 0 && ran.transactions >= FEW && std::mem::replace(&mut self.is_known, true);
-        if shows {
-            self.pace.add(ran);
-        }
-        shows
+    /// Whether `ran` shows how fast it is.
+    const fn shows(&mut self, ran: &Ran) -> bool {
+        ran.gas > 0 && ran.transactions >= FEW && std::mem::replace(&mut self.is_known, true)
     }
 }
 
@@ -163,21 +159,26 @@ impl Record {
     }
 
     fn ran_serially(&mut self, ran: &Ran) {
-        self.serial.add(ran);
+        if self.serial.shows(ran) {
+            self.serial.pace.add(ran);
+        }
         self.since_serial = 0;
         self.pause = self.pause.saturating_sub(ran.transactions);
     }
 
     fn ran_in_parallel(&mut self, ran: &Ran) {
         self.since_serial += ran.transactions;
+        if !self.parallel.shows(ran) {
+            return;
+        }
         let was_futile = std::mem::take(&mut self.is_futile);
         if was_futile {
             self.parallel.pace = Pace::default(); // of before the pause
         }
-        let shows = self.parallel.add(ran);
+        self.parallel.pace.add(ran);
         let (serial, parallel) = (&self.serial.pace, &self.parallel.pace);
         let known = if was_futile { serial.count } else { serial.count.min(parallel.count) };
-        if !shows || known < EVIDENCE {
+        if known < EVIDENCE {
             return;
         }
         let slower = parallel.mean - serial.mean;
@@ -231,21 +232,24 @@ impl Governor {
 
     /// `spell` is over. One on several threads may have ended early, where these were of no use.
     pub(crate) fn ended(&self, load: Load, spell: Spell, ran: &Ran) {
-        self.note(load, |record| match spell {
+        let (Spell::Serial(wanted) | Spell::Parallel(wanted)) = spell;
+        let mut loads = self.0.lock();
+        if !loads.contains_key(&load) {
+            if wanted < FEW {
+                return; // nothing is known, and this says nothing
+            }
+            if loads.len() >= MAX_LOADS {
+                loads.clear();
+            }
+        }
+        let record = loads.entry(load).or_default();
+        match spell {
             Spell::Serial(_) => record.ran_serially(ran),
-            Spell::Parallel(wanted) => {
+            Spell::Parallel(_) => {
                 record.ran_in_parallel(ran);
                 record.stopped(ran.transactions < wanted);
             }
-        });
-    }
-
-    fn note(&self, load: Load, change: impl FnOnce(&mut Record)) {
-        let mut loads = self.0.lock();
-        if loads.len() >= MAX_LOADS && !loads.contains_key(&load) {
-            loads.clear();
         }
-        change(loads.entry(load).or_default());
     }
 }
 

@@ -72,8 +72,8 @@ pub struct Options {
     pub sources: Sources,
     /// Whether plain value transfers run without an interpreter.
     pub native_transfers: bool,
-    /// Whether the clock decides what is worth its time: threads, predictions, lessons. Off only in tests, and to measure
-    /// the machinery itself.
+    /// Whether to use threads, predictions and lessons only where they were seen to be worth their time. Off only in tests, and
+    /// to measure the machinery itself.
     pub adaptive: bool,
     /// Whether to keep when each transaction ran and whom it waited for.
     pub record_schedule: bool,

@@ -11,13 +11,13 @@ pub struct Stats {
     pub executions: u64,
     /// Transactions that ran as native transfers.
     pub native: u64,
-    /// Transactions of which something was predicted, because calls of their kind had met others.
+    /// Transactions of which more was predicted than they say themselves, or might have been: not careless ones.
     pub predicted: u64,
-    /// Keys that transactions touched and had predicted.
+    /// Keys that these touched and had predicted.
     pub hits: u64,
-    /// Keys that transactions touched and had not predicted.
+    /// Keys that these touched and had not predicted.
     pub misses: u64,
-    /// Of these, transactions that touched something else too.
+    /// Of these, transactions that touched something unpredicted.
     pub escapes: u64,
     /// Runs stopped in order to wait for an older transaction that held an unpredicted key.
     pub waits: u64,

@@ -79,8 +79,10 @@ pub(crate) struct Work<H, I> {
     pub(crate) footprint: u64,
     pub(crate) waits: u8,
     pub(crate) attempts: u8,
+    /// Its result was thrown away at its turn.
+    pub(crate) stale: bool,
     pub(crate) predicted: bool,
-    /// It was not predicted carelessly: it asks who holds what it touches beside.
+    /// It has predicted locks, and asks who holds what else it touches. False if careless or optimistic.
     pub(crate) asks: bool,
     pub(crate) hashing: Hashing,
     /// There is no use in executing it before its turn.
@@ -103,6 +105,7 @@ impl<H, I> Default for Work<H, I> {
             footprint: 0,
             waits: 0,
             attempts: 0,
+            stale: false,
             predicted: false,
             asks: false,
             hashing: Hashing::Plain,

@@ -257,6 +257,7 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         work.outcome = None;
         work.waits = 0;
         work.attempts = 0;
+        work.stale = false;
         work.hashing = Hashing::Plain;
         work.predicted = false;
         work.head_only = setting.vm.fee_accounts().contains(&env.caller());
@@ -319,12 +320,12 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         let entry = self.board.entry(tx);
         waits.clear();
         entry.gate.arm();
-        let (mut head_only, asks) = {
+        let mut head_only = {
             let work = entry.work.lock();
             if setting.options.mode == Mode::Locks {
                 tables.ticket(TxIndex(tx), &work.grants, TxIndex(self.board.head()), waits);
             }
-            (work.head_only, work.asks)
+            work.head_only
         };
         let ticketed = self.ticketed_gas.fetch_add(env.gas_limit(), Relaxed) + env.gas_limit();
         // Whether it fits is certain only at its turn, unless everything under way fits.
@@ -338,9 +339,6 @@ impl<'e, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'e, 
         }
         if setting.options.record_schedule {
             conflicts.extend(waits.iter().map(|older| (*older, TxIndex(tx))));
-        }
-        if asks {
-            setting.predictor.avoided(env);
         }
         if head_only {
             entry.set(State::Head);

@@ -145,9 +145,11 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
             return self.conclude(retired, tx);
         }
         self.withdraw(tx);
-        let work = self.board.entry(tx).work.lock();
-        retired.stats.misses += if work.asks { u64::from(work.misses) } else { 0 };
-        drop(work);
+        {
+            let mut work = self.board.entry(tx).work.lock();
+            work.stale = true;
+            retired.stats.misses += if work.asks { u64::from(work.misses) } else { 0 };
+        }
         retired.stats.stale += 1;
         retired.wasted += 1;
         self.execute_at_head(retired, worker, tx, true)
@@ -290,13 +292,15 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
             stats.hits += u64::from(work.loads - work.misses);
         }
         if self.setting.options.mode == Mode::Locks {
-            if work.attempts > 1 {
-                self.setting.predictor.met(&self.setting.txs[tx as usize]);
+            let env = &self.setting.txs[tx as usize];
+            if work.stale || work.waits > 0 {
+                self.setting.predictor.met(env);
+            } else if work.asks {
+                self.setting.predictor.avoided(env);
             }
             let escaped = work.asks && !work.covered;
             stats.escapes += u64::from(escaped);
-            let met = work.asks && work.waits > 0;
-            if (work.hashing == Hashing::Record || escaped || met) && self.has_leisure(retired) {
+            if (work.hashing == Hashing::Record || escaped || work.waits > 0) && self.may_learn(retired) {
                 self.learn(retired, tx, work);
             }
         }
@@ -306,10 +310,10 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
     }
 
     /// Whether there is time for a lesson.
-    fn has_leisure(&self, retired: &mut Retired<V>) -> bool {
+    fn may_learn(&self, retired: &mut Retired<V>) -> bool {
         let now_ns = self.now_ns();
-        let passed_ns = now_ns - std::mem::replace(&mut retired.looked_ns, now_ns);
-        self.setting.predictor.has_leisure(passed_ns)
+        let passed_ns = now_ns.saturating_sub(std::mem::replace(&mut retired.looked_ns, now_ns));
+        self.setting.predictor.may_learn_after(passed_ns)
     }
 
     fn learn(&self, retired: &mut Retired<V>, tx: u32, work: &Work<V::Halt, V::Invalid>) {

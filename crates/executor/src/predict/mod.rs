@@ -155,12 +155,16 @@ impl Predictor {
 
     /// `tx` met others, and was executed in vain.
     pub(crate) fn met(&self, tx: &impl Transaction) {
-        self.trouble.met(tx);
+        if self.thrifty {
+            self.trouble.met(tx);
+        }
     }
 
     /// `tx` was predicted, and not carelessly.
     pub(crate) fn avoided(&self, tx: &impl Transaction) {
-        self.trouble.avoided(tx);
+        if self.thrifty {
+            self.trouble.avoided(tx);
+        }
     }
 
     /// Adds what earlier calls taught.
@@ -173,15 +177,17 @@ impl Predictor {
         self.shelf.read().predict(&call, &Class::new(&call, code_hash), &self.memo, set)
     }
 
-    /// Whether there is time for [`Self::learn`], after `passed_ns` more: what lessons take is lost to execution.
-    pub(crate) fn has_leisure(&self, passed_ns: u64) -> bool {
+    /// Whether there is time for [`Self::learn`], now that `passed_ns` more have passed: what lessons take is lost to
+    /// execution.
+    pub(crate) fn may_learn_after(&self, passed_ns: u64) -> bool {
         if !self.thrifty {
             return true;
         }
         let more = i64::try_from(passed_ns / LEISURE).unwrap_or(MAX_LEISURE_NS);
-        let leisure = self.leisure_ns.load(Relaxed).saturating_add(more).min(MAX_LEISURE_NS);
-        self.leisure_ns.store(leisure, Relaxed);
-        leisure > 0
+        let grown = |leisure: i64| Some(leisure.saturating_add(more).min(MAX_LEISURE_NS));
+        self.leisure_ns
+            .fetch_update(Relaxed, Relaxed, grown)
+            .is_ok_and(|before| before.saturating_add(more) > 0)
     }
 
     /// Learns from an execution of `tx` whose result stood; `code_hash` is that of the called account, anything if `tx`
@@ -189,8 +195,8 @@ impl Predictor {
     pub(crate) fn learn<T: Transaction>(&self, tx: &T, code_hash: B256, seen: &Seen) {
         let is_useless = !self.sources.templates || tx.kind().is_call() && is_no_code(code_hash);
         let Some(call) = Call::new(tx).filter(|_| !is_useless) else { return };
-        let start = Instant::now();
         let mut lessons = self.lessons.lock();
+        let start = Instant::now();
         lessons.touched.clear();
         lessons.touched.extend(self.beyond_given(tx, &seen.set).take(MAX_TOUCHED + 1));
         lessons.touched.sort_unstable();
@@ -198,8 +204,9 @@ impl Predictor {
             let class = Class::new(&call, code_hash);
             lessons.learn(&call, class, seen, &self.shelf);
         }
-        let took = i64::try_from(start.elapsed().as_nanos()).unwrap_or(MAX_LEISURE_NS);
-        self.leisure_ns.fetch_sub(took, Relaxed);
+        // Of a thread that was stopped meanwhile, no more is charged than can be saved up.
+        let took = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        self.leisure_ns.fetch_sub(took.min(MAX_LEISURE_NS), Relaxed);
     }
 
     /// What `set` has beyond what the transaction says itself.

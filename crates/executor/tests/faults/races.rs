@@ -7,7 +7,7 @@ use lockstep_testkit::workloads;
 
 use crate::{expected, limits, oracle::same, rules};
 
-/// Runs a small block of `name` a thousand times: by turns with what was learned, with exact sets and with nothing.
+/// Runs a small block of `name` a thousand times: by turns with what was learned, with exact sets, with nothing, and with what seems worth its time.
 fn repeat(name: &str, threads: usize) {
     let workload = workloads::by_name(name, 16, 11).unwrap();
     let vm = rules(&workload);
@@ -17,9 +17,10 @@ fn repeat(name: &str, threads: usize) {
         Options { sources: Sources { recorded: false, ..Sources::default() }, ..options.clone() },
         Options { sources: Sources { recorded: true, ..Sources::NONE }, ..options.clone() },
         Options { sources: Sources::NONE, ..options.clone() },
-        Options { mode: Mode::Optimistic, ..options },
-    ]
-    .map(|options| Executor::new(options).unwrap());
+        Options { mode: Mode::Optimistic, ..options.clone() },
+        Options { adaptive: true, ..options },
+    ];
+    let executors = executors.map(|options| Executor::new(options).unwrap());
     for round in 0..1_000 {
         let executor = &executors[round % executors.len()];
         let mut block = executor.block(&vm, &workload.state, limits(&workload));

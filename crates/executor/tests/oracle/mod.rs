@@ -190,10 +190,14 @@ impl Way {
     }
 }
 
-/// Executors that are kept from case to case, as a node keeps its own: threads, and what was learned.
+/// Executors that are kept from case to case, as a node keeps its own: threads, and what was learned. Adaptive ones are not:
+/// what they have seen, they spare themselves.
 static EXECUTORS: Mutex<Vec<Arc<Executor>>> = Mutex::new(Vec::new());
 
 fn executor(options: &Options) -> Arc<Executor> {
+    if options.adaptive && options.mode != Mode::Sequential {
+        return Arc::new(Executor::new(options.clone()).unwrap());
+    }
     let mut executors = EXECUTORS.lock().unwrap();
     if let Some(executor) = executors.iter().find(|executor| executor.options() == options) {
         return Arc::clone(executor);

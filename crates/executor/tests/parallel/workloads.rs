@@ -1,9 +1,9 @@
 //! Every workload in every way.
 
-use lockstep_executor::{Ethereum, Limits};
+use lockstep_executor::{Ethereum, Executor, Limits, Options, Stats};
 use lockstep_testkit::workloads::{self, KINDS, Workload};
 
-use crate::oracle::{Case, THREADS, Way, parallel_equals_sequential};
+use crate::oracle::{Case, Expected, THREADS, Way, parallel_equals_sequential, plain, same};
 
 fn check(workload: &Workload, gas: u64, ways: &[Way]) {
     let vm = Ethereum::new(workload.cfg.clone(), workload.block.clone());
@@ -42,4 +42,18 @@ fn workloads_longer_than_the_window() {
         let ways: Vec<Way> = Way::all(&[4]).into_iter().filter(|way| !way.adaptive && way.native).collect();
         check(&workload, workload.block.gas_limit, &ways);
     }
+}
+
+/// What is not predicted is compared: so it is as long as nothing was executed in vain.
+#[test]
+fn careless_transactions_run_in_parallel() {
+    let workload = workloads::by_name("erc20-independent", 600, 12).unwrap();
+    let vm = Ethereum::new(workload.cfg.clone(), workload.block.clone());
+    let executor = Executor::new(Options { threads: 3, ..Options::default() }).unwrap();
+    let (outcomes, output) = executor.execute(&vm, &workload.state, Limits::NONE, &workload.txs).unwrap();
+    let (by_plain, changes) = plain(&vm, &workload.state, Limits::NONE, &workload.txs);
+    let expected: Expected<Ethereum> = Expected { outcomes: by_plain, changes, access: Vec::new() };
+    same(&expected, &outcomes, &output, || "careless".to_owned());
+    let Stats { serial, predicted, .. } = output.stats;
+    assert_eq!((serial, predicted), (0, 0), "{:?}", output.stats);
 }

@@ -121,3 +121,23 @@ fn every_source_can_be_switched_off() {
         assert!(!prediction.learn);
     }
 }
+
+#[test]
+fn a_thrifty_predictor_looks_up_what_was_executed_in_vain() {
+    let predictor = Predictor::new(Sources::default(), true);
+    let item = AccessListItem { address: OTHER, storage_keys: vec![B256::with_last_byte(9)] };
+    let tx = TxEnv { tx_type: 1, access_list: AccessList(vec![item]), ..transfer() };
+    let predict = || {
+        let mut set = AccessSet::default();
+        let prediction = predictor.predict(&tx, || Some(B256::repeat_byte(1)), None, &mut set);
+        assert_eq!(set.len(), 7, "what it says itself is in any case");
+        prediction.confidence
+    };
+    assert_eq!(predict(), Confidence::Careless);
+    predictor.met(&tx);
+    assert_eq!(predict(), Confidence::Guess);
+    for _ in 0..64 {
+        predictor.avoided(&tx);
+    }
+    assert_eq!(predict(), Confidence::Careless);
+}

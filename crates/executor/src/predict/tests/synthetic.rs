@@ -1,5 +1,7 @@
 //! Contracts that exist as a list of what they touch.
 
+use std::time::{Duration, Instant};
+
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use lockstep_locks::{AccessSet, Key, Mode};
 use proptest::prelude::*;
@@ -14,6 +16,7 @@ use super::{
     },
     Confidence, Predictor, Seen, predictor,
 };
+use crate::Sources;
 
 const CODE: B256 = B256::repeat_byte(7);
 const SELECTOR: [u8; 4] = [1, 2, 3, 4];
@@ -207,6 +210,29 @@ fn a_slot_that_is_only_read_is_shared() {
     }
     let tx = call(Address::repeat_byte(0xcc), 9);
     assert_eq!(predicted(&predictor, &tx).0, run(&slots, &tx).set);
+}
+
+#[test]
+fn lessons_take_a_small_part_of_the_time() {
+    let predictor = Predictor::new(Sources::default(), true);
+    let slots = [(Slot::Variable(1), Mode::Shared)];
+    let tx = call(Address::repeat_byte(0xcc), 1);
+    let lesson = || {
+        let start = Instant::now();
+        predictor.learn(&tx, CODE, &run(&slots, &tx));
+        start.elapsed()
+    };
+    let (mut lessons, mut saved) = (0, Duration::ZERO);
+    while predictor.may_learn_after(0) {
+        saved += lesson();
+        lessons += 1;
+    }
+    assert!(lessons > 1, "some time is there from the start");
+    assert!(saved >= Duration::from_millis(2), "{saved:?}");
+    assert!(predictor.may_learn_after(u64::MAX), "but nobody saves up more than a little");
+    while predictor.may_learn_after(0) {
+        lesson();
+    }
 }
 
 /// A pair's token: its address is in a slot of the pair, its balances are in a mapping.
