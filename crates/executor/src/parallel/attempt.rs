@@ -241,7 +241,7 @@ pub(crate) fn transfer<D: DatabaseRef>(
         && sender.balance >= transfer.max_cost
         && small(sender.balance)
         && small(recipient.balance)
-        && !(transfer.value.is_zero() && is_empty(&recipient));
+        && !(transfer.value.is_zero() && recipient.is_empty());
     if !valid {
         return Ok(None);
     }
@@ -284,10 +284,6 @@ fn may_vanish<D: DatabaseRef>(view: &View<'_, D>, transfer: &Transfer) -> bool {
     let unpaid = transfer.rewards.iter().zip(view.fee_accounts).filter(|(reward, _)| reward.is_zero());
     let mut accounts = unpaid.map(|(_, address)| cells.account(cells.account_id(address)));
     accounts.any(|cell| cell.known_base().is_none_or(|base| base.as_ref().is_some_and(AccountInfo::is_empty)))
-}
-
-fn is_empty(read: &AccountRead) -> bool {
-    read.nonce == 0 && read.balance.is_zero()
 }
 
 /// An account without code, as a transfer needs it.

@@ -1,6 +1,6 @@
 //! What one execution saw, and how much of it mattered.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use lockstep_locks::{AccessSet, Key, Mode};
 use smallvec::SmallVec;
 
@@ -55,6 +55,12 @@ pub(crate) struct AccountRead {
 }
 
 impl AccountRead {
+    /// Whether it was empty (EIP-161) when it was loaded, or not there.
+    pub(crate) fn is_empty(&self) -> bool {
+        let has_no_code = self.code_hash == KECCAK256_EMPTY || self.code_hash.is_zero();
+        has_no_code && self.nonce == 0 && self.balance.is_zero()
+    }
+
     /// Whether locks make it certain that nothing older changes what was observed.
     pub(crate) fn is_covered(&self) -> bool {
         !self.left_empty

@@ -390,7 +390,9 @@ impl<V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Engine<'_, V, D
                 BalanceSeen::AtLeast(least) => (least..HUGE).contains(&balance),
                 BalanceSeen::Exactly => balance == read.balance,
             };
-            let rest_same = now.code_hash == read.code_hash && (!read.left_empty || exists == read.exists);
+            // What is touched ends if it is empty then.
+            let ends_same = exists == read.exists && now.is_empty() == read.is_empty();
+            let rest_same = now.code_hash == read.code_hash && (!read.left_empty || ends_same);
             if !rest_same || !nonce_same || !balance_same {
                 return Ok(false);
             }

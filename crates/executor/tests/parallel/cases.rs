@@ -64,6 +64,32 @@ fn an_empty_beneficiary_that_is_paid_nothing_vanishes() {
 }
 
 #[test]
+fn an_empty_account_vanishes_though_somebody_seemed_to_have_paid_it() {
+    let slot = || Expr::Small(0);
+    let busy = Step::Loop(60, vec![Step::Log(Expr::Env(op::GAS))]);
+    let pay = Step::Call {
+        kind: CallKind::Call,
+        to: Place::Fixed(EMPTY),
+        value: Expr::Small(1),
+        little: false,
+        word: Expr::Small(0),
+        keep: false,
+    };
+    // Who comes with value closes the account book; who comes without pays, if it is not closed.
+    let close = vec![Step::Pause, busy, Step::Store(slot(), Expr::Small(1)), Step::Stop];
+    let steps = vec![
+        Step::If(Expr::Env(op::CALLVALUE), close),
+        Step::If(Expr::Slot(Box::new(slot())), vec![Step::Stop]),
+        pay,
+    ];
+    let plans = vec![call(1, program(0), 1), call(2, program(0), 0), call(3, EMPTY, 0), call(4, EMPTY, 0)];
+    let blueprint = block(SpecId::SHANGHAI, MINER, steps, plans);
+    for _ in 0..20 {
+        check(&blueprint);
+    }
+}
+
+#[test]
 fn a_beneficiary_that_destroys_itself_loses_what_it_was_paid() {
     let destroy = vec![Step::If(Expr::Env(op::CALLVALUE), vec![Step::Destroy(Place::Caller)]), Step::Pause];
     for spec in [SpecId::BYZANTIUM, SpecId::SHANGHAI, SpecId::CANCUN] {
