@@ -46,7 +46,12 @@ impl Api {
         }
     }
 
-    /// The header of a block, if it is stored.
+    /// Whether a block is in the chain as it is told: Postgres holds a new one shortly before its state can be read.
+    pub(super) fn is_told(&self, number: BlockNumber) -> bool {
+        number <= self.heads().unsafe_head.number
+    }
+
+    /// The header of a block, if there is one.
     pub(super) async fn find(&self, block: BlockId) -> Result<Option<StoredHeader>, RpcError> {
         let pool = self.context.index.pool();
         let found = match block {
@@ -55,7 +60,7 @@ impl Api {
         };
         match found.map_err(RpcError::from) {
             Err(RpcError::UnknownBlock) => Ok(None),
-            found => found,
+            found => Ok(found?.filter(|stored| self.is_told(BlockNumber(stored.header.number)))),
         }
     }
 
@@ -74,7 +79,7 @@ impl Api {
             BlockId::Number(number) => self.number(number),
             BlockId::Hash(_) => BlockNumber(self.header(block).await?.header.number),
         };
-        if block.is_number() && number > self.heads().unsafe_head.number {
+        if !self.is_told(number) {
             return Err(RpcError::UnknownBlock);
         }
         let state = self.context.state.clone();

@@ -71,7 +71,12 @@ pub(super) async fn transaction_by_hash(api: &Api, mut args: Args) -> Result<Opt
     let hash: B256 = args.required("transaction hash")?;
     args.end()?;
     if let Some(stored) = transaction::by_hash(api.context.index.pool(), hash).await? {
-        return Ok(Some(view::transaction(stored)));
+        let told = api.is_told(stored.block_number);
+        return Ok(Some(if told {
+            view::transaction(stored)
+        } else {
+            view::pooled(&stored.transaction, stored.sender)
+        }));
     }
     let pooled = api.context.pool.by_hash(hash);
     Ok(pooled.map(|pooled| view::pooled(&pooled.transaction, pooled.sender)))
@@ -108,6 +113,9 @@ pub(super) async fn transaction_by_hash_and_index(
 
 async fn at_index(api: &Api, number: BlockNumber, index: U64) -> Result<Option<Transaction>, RpcError> {
     let Ok(index) = u32::try_from(index) else { return Ok(None) };
+    if !api.is_told(number) {
+        return Ok(None);
+    }
     let found = transaction::by_block_index(api.context.index.pool(), number, TxIndex(index)).await?;
     Ok(found.map(view::transaction))
 }
@@ -123,7 +131,8 @@ pub(super) async fn transaction_receipt(
 
 pub(super) async fn receipt_of(api: &Api, hash: B256) -> Result<Option<OpTransactionReceipt>, RpcError> {
     let stored = receipt::by_hash(api.context.index.pool(), hash).await?;
-    Ok(stored.map(|stored| view::receipt(&stored)))
+    let told = stored.filter(|stored| api.is_told(BlockNumber(stored.header.number)));
+    Ok(told.map(|stored| view::receipt(&stored)))
 }
 
 pub(super) async fn block_receipts(

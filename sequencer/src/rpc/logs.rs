@@ -50,8 +50,11 @@ pub(super) async fn in_range(
     to: BlockNumber,
 ) -> Result<Vec<Log>, RpcError> {
     let limits = &api.context.limits;
-    let to = to.min(api.heads().unsafe_head.number.max(from));
-    let filter = checked(filter, from, to, limits)?;
+    let head = api.heads().unsafe_head.number;
+    let filter = checked(filter, from, to.min(head.max(from)), limits)?;
+    if from > head {
+        return Ok(Vec::new());
+    }
     let rows = u32::try_from(limits.max_logs.saturating_add(1)).unwrap_or(u32::MAX);
     let found = log::query(api.context.index.pool(), &filter, rows).await?;
     if found.len() > limits.max_logs {

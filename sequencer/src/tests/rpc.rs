@@ -9,10 +9,10 @@ use alloy::{
 use jsonrpsee::RpcModule;
 use lockstep_primitives::{Header, SealedBlock};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::rig::{FakeL1, Machine, Sequencer, body, deposit, key, rollup, signed, transfer};
-use crate::rpc::{PoolApi, PoolStatus, RpcContext, RpcLimits, module};
+use crate::rpc::{Heads, PoolApi, PoolStatus, RpcContext, RpcLimits, module};
 
 const NOBODY: Address = Address::repeat_byte(0x77);
 /// Without input: stores 42 in slot 0 and logs topic 7. With input: reverts with it.
@@ -29,13 +29,19 @@ struct Node {
 impl Node {
     async fn start(machine: &Machine, limits: RpcLimits) -> Self {
         let sequencer = machine.start().await;
+        let heads = sequencer.heads.clone();
+        Self::told_by(sequencer, heads, limits)
+    }
+
+    /// Clients hear of the heads from `heads`.
+    fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
         let new_blocks = broadcast::channel(16).0;
         let module = module(RpcContext {
             index: sequencer.index.clone(),
             state: sequencer.engine.state().clone(),
             rollup: Arc::new(rollup()),
             pool: Arc::new(sequencer.pool.clone()),
-            heads: sequencer.heads.clone(),
+            heads,
             new_blocks: new_blocks.clone(),
             limits,
         });
@@ -97,6 +103,40 @@ async fn node() -> (Machine, Node) {
     let machine = Machine::new(&FakeL1::new()).await;
     let node = Node::start(&machine, RpcLimits::default()).await;
     (machine, node)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_block_is_shown_before_it_is_the_head() {
+    let machine = Machine::new(&FakeL1::new()).await;
+    let sequencer = machine.start().await;
+    let (told, heads) = watch::channel(*sequencer.heads.borrow());
+    let mut node = Node::told_by(sequencer, heads, RpcLimits::default());
+    let hash = node.send(transfer(0, 0, NOBODY, 5)).await;
+    let sealed = node.seal().await;
+
+    let questions = [
+        ("eth_getTransactionReceipt", json!([hash])),
+        ("eth_getBlockByNumber", json!(["0x1", false])),
+        ("eth_getBlockByHash", json!([sealed.hash, true])),
+        ("eth_getBlockReceipts", json!([sealed.hash])),
+        ("eth_getTransactionByBlockNumberAndIndex", json!(["0x1", "0x1"])),
+        ("eth_getTransactionByBlockHashAndIndex", json!([sealed.hash, "0x1"])),
+    ];
+    for (method, params) in &questions {
+        assert!(node.ask(method, params.clone()).await.is_null(), "{method}");
+    }
+    assert_eq!(node.ask("eth_getLogs", json!([{"fromBlock": "0x1", "toBlock": "0x1"}])).await, json!([]));
+    let waiting = node.ask("eth_getTransactionByHash", json!([hash])).await;
+    assert_eq!((&waiting["hash"], &waiting["blockHash"]), (&json!(hash), &Value::Null));
+    assert_eq!(node.ask("eth_getBalance", json!([NOBODY, "latest"])).await, "0x0");
+
+    told.send_replace(*node.sequencer.heads.borrow());
+    for (method, params) in questions {
+        assert!(!node.ask(method, params).await.is_null(), "{method}");
+    }
+    let transaction = node.ask("eth_getTransactionByHash", json!([hash])).await;
+    assert_eq!(transaction["blockHash"], json!(sealed.hash));
+    assert_eq!(node.ask("eth_getBalance", json!([NOBODY, "latest"])).await, "0x5");
 }
 
 #[tokio::test(flavor = "multi_thread")]
