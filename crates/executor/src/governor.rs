@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    /// Transactions on one thread and on several, where times differ from spell to spell by up to a half.
+    /// Transactions on one thread and on several, where times differ from block to block, up to twofold.
     fn noisy_blocks(serial: Duration, parallel: Duration) -> [usize; 2] {
         let governor = Governor::default();
         let mut ran = [0; 2];

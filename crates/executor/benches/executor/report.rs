@@ -176,7 +176,8 @@ impl Rows<'_> {
             "result workload={name} threads={threads} serial_ms={serial_ms:.4} locks_ms={locks_ms:.4} \
              optimistic_ms={optimistic_ms:.4} ratio={ratio:.4} spread={spread:.4} bound={bound:.4} \
              overhead_ns={overhead:.1} escapes={} prediction={prediction} native={native} stale={} waits={} \
-             at_head={} executions={} in_serial={} cpu_overhead_ns={cpu:.1} finish_ns={finish_ns:.1} transactions={} gas={} rounds={}",
+             at_head={} executions={} in_serial={} cpu_overhead_ns={cpu:.1} finish_ns={finish_ns:.1} transactions={} \
+             gas={} rounds={}",
             stats.escapes,
             stats.stale,
             stats.waits,

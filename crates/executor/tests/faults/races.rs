@@ -7,7 +7,8 @@ use lockstep_testkit::workloads;
 
 use crate::{expected, limits, oracle::same, rules};
 
-/// Runs a small block of `name` a thousand times: by turns with what was learned, with exact sets, with nothing, and with what seems worth its time.
+/// Runs a small block of `name` a thousand times: by turns with what was learned, with exact sets, with nothing, and with
+/// what seems worth its time.
 fn repeat(name: &str, threads: usize) {
     let workload = workloads::by_name(name, 16, 11).unwrap();
     let vm = rules(&workload);

@@ -75,10 +75,10 @@ fn an_empty_account_vanishes_though_somebody_seemed_to_have_paid_it() {
         word: Expr::Small(0),
         keep: false,
     };
-    // Who comes with value closes the account book; who comes without pays, if it is not closed.
-    let close = vec![Step::Pause, busy, Step::Store(slot(), Expr::Small(1)), Step::Stop];
+    // Who comes with value sets the slot, slowly; who comes without pays as long as it is not set.
+    let set = vec![Step::Pause, busy, Step::Store(slot(), Expr::Small(1)), Step::Stop];
     let steps = vec![
-        Step::If(Expr::Env(op::CALLVALUE), close),
+        Step::If(Expr::Env(op::CALLVALUE), set),
         Step::If(Expr::Slot(Box::new(slot())), vec![Step::Stop]),
         pay,
     ];
