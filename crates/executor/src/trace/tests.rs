@@ -307,18 +307,3 @@ proptest! {
         }
     }
 }
-
-/// `TRACE_SAMPLES=folder cargo test -p lockstep-executor trace -- --ignored` to look at the pictures.
-#[test]
-#[ignore = "writes files to look at"]
-fn samples() {
-    let folder = std::path::PathBuf::from(std::env::var("TRACE_SAMPLES").unwrap());
-    for (transactions, threads, keys) in
-        [(5, 2, 2), (40, 2, 6), (120, 4, 12), (400, 8, 120), (2_000, 8, 600), (2_000, 2, 2)]
-    {
-        let (schedule, access) = sample(transactions, threads, keys, 11);
-        let title = format!("Block {transactions}");
-        let svg = Trace { title: &title, ..trace(&schedule, &access) }.svg();
-        std::fs::write(folder.join(format!("{transactions}-{keys}.svg")), svg).unwrap();
-    }
-}

@@ -1,6 +1,5 @@
 //! Predictions against what really was touched.
 
-mod real;
 mod sources;
 mod synthetic;
 mod workloads;
@@ -102,53 +101,18 @@ struct Score {
     txs: usize,
     /// Transactions of which everything was predicted.
     covered: usize,
-    /// Keys touched.
-    touched: usize,
+    /// Keys touched and not predicted.
     missed: usize,
     /// Keys predicted and not touched.
     extra: usize,
-    lessons: usize,
-    hopeless: usize,
-    known: usize,
-    known_covered: usize,
-    predict_ns: usize,
-    learn_ns: usize,
-}
-
-impl std::fmt::Display for Score {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let per_tx = |count: usize| count as f64 / self.txs.max(1) as f64;
-        write!(
-            f,
-            "txs {:5} covered {:5.1}% missed {:5.2} of {:5.2} extra {:5.2} lessons {:5} hopeless {} known {:5.1}% of which {:5.1}% predict {:.0} ns learn {:.0} ns",
-            self.txs,
-            100.0 * per_tx(self.covered),
-            per_tx(self.missed),
-            per_tx(self.touched),
-            per_tx(self.extra),
-            self.lessons,
-            self.hopeless,
-            100.0 * per_tx(self.known),
-            100.0 * self.known_covered as f64 / self.known.max(1) as f64,
-            per_tx(self.predict_ns),
-            self.learn_ns as f64 / self.lessons.max(1) as f64,
-        )
-    }
 }
 
 impl std::ops::AddAssign for Score {
     fn add_assign(&mut self, other: Self) {
         self.txs += other.txs;
         self.covered += other.covered;
-        self.touched += other.touched;
         self.missed += other.missed;
         self.extra += other.extra;
-        self.lessons += other.lessons;
-        self.hopeless += other.hopeless;
-        self.known += other.known;
-        self.known_covered += other.known_covered;
-        self.predict_ns += other.predict_ns;
-        self.learn_ns += other.learn_ns;
     }
 }
 
@@ -161,36 +125,21 @@ impl Predictor {
     /// Predicts, compares, and learns if that is wanted.
     fn step(&self, example: &mut Example) -> Score {
         let mut set = AccessSet::default();
-        set.add(Key::Nonce(Address::ZERO), LockMode::Shared);
-        set.clear();
-        let start = std::time::Instant::now();
         let prediction = self.predict(&example.tx, || Some(example.code_hash), None, &mut set);
-        let predict_ns = start.elapsed().as_nanos() as usize;
         let missed = missed(&set, &example.seen.set).count();
-        let learns = prediction.learn || missed > 0;
-        let mut learn_ns = 0;
-        if learns {
-            let preimages =
-                if prediction.learn { None } else { Some(std::mem::take(&mut example.seen.preimages)) };
-            let start = std::time::Instant::now();
+        if prediction.learn {
             self.learn(&example.tx, example.code_hash, &example.seen);
-            learn_ns = start.elapsed().as_nanos() as usize;
-            if let Some(preimages) = preimages {
-                example.seen.preimages = preimages;
-            }
+        } else if missed > 0 {
+            // As in the engine: hashes were not recorded.
+            let preimages = std::mem::take(&mut example.seen.preimages);
+            self.learn(&example.tx, example.code_hash, &example.seen);
+            example.seen.preimages = preimages;
         }
         Score {
             txs: 1,
             covered: usize::from(missed == 0),
-            touched: example.seen.set.len(),
             missed,
             extra: set.iter().filter(|(key, _)| example.seen.set.mode(key).is_none()).count(),
-            lessons: usize::from(learns),
-            hopeless: usize::from(prediction.confidence == Confidence::Hopeless),
-            known: usize::from(prediction.confidence == Confidence::Known),
-            known_covered: usize::from(prediction.confidence == Confidence::Known && missed == 0),
-            predict_ns,
-            learn_ns,
         }
     }
 
