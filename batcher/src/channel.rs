@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lockstep_codec::{BatchBlock, Channel, EncodeError, MAX_BLOB_DATA_BYTES, MAX_CHANNEL_BYTES, encode};
+use lockstep_codec::{
+    BatchBlock, Channel, EncodeError, History, MAX_BLOB_DATA_BYTES, MAX_CHANNEL_BYTES, Options, encode,
+};
 use lockstep_index::block::BatchInputs;
 use lockstep_primitives::{BlockNumber, L1BlockNumber};
 
@@ -59,11 +61,13 @@ pub(crate) enum CloseError {
     Encode { first: BlockNumber, source: EncodeError },
 }
 
-/// The longest channel of a prefix of `blocks` that keeps `policy.max_bytes`; `None` without blocks.
+/// The longest channel of a prefix of `blocks`, which follow `history`, that keeps `policy.max_bytes`; `None`
+/// without blocks.
 ///
 /// `ratio` is what earlier channels compressed to: it only saves attempts.
 pub(crate) fn close(
     blocks: &[BatchInputs],
+    history: &History,
     policy: &Policy,
     ratio: f64,
 ) -> Result<Option<Closed>, CloseError> {
@@ -71,7 +75,8 @@ pub(crate) fn close(
     loop {
         let Some(prefix) = blocks.get(..count).filter(|prefix| !prefix.is_empty()) else { return Ok(None) };
         let number = prefix[0].number;
-        match encode(&channel(prefix)) {
+        let senders: Vec<_> = prefix.iter().flat_map(|block| block.senders.iter().copied()).collect();
+        match encode(&channel(prefix), &senders, history, Options::default()) {
             Ok(data) if data.len() <= policy.max_bytes => return Ok(Some(closed(prefix, data))),
             Ok(_) | Err(EncodeError::TooMany { .. }) if count > 1 => count = count.div_ceil(2),
             Ok(_) | Err(EncodeError::TooMany { .. }) => {
@@ -144,7 +149,7 @@ mod tests {
     use lockstep_codec::decode;
     use lockstep_primitives::{
         BlockId,
-        alloy::{B256, Bytes, keccak256},
+        alloy::{Address, B256, Bytes, keccak256},
     };
 
     use super::*;
@@ -168,6 +173,7 @@ mod tests {
                     timestamp: 1_000 + number,
                     l1_origin: BlockId { number: 7, hash: B256::repeat_byte(7) },
                     transactions: vec![Bytes::from_iter(noise.take(tx_bytes))],
+                    senders: vec![Address::ZERO],
                 }
             })
             .collect()
@@ -176,8 +182,8 @@ mod tests {
     #[test]
     fn a_channel_holds_the_blocks_and_names_both_ends() {
         let blocks = blocks(3, 100);
-        let closed = close(&blocks, &Policy::blobs(AGE, 6), 1.0).unwrap().unwrap();
-        let channel = decode(&closed.data).unwrap();
+        let closed = close(&blocks, &History::default(), &Policy::blobs(AGE, 6), 1.0).unwrap().unwrap();
+        let channel = decode(&closed.data, &History::default()).unwrap();
         assert_eq!((closed.first, closed.last), (BlockNumber(1), BlockNumber(3)));
         assert_eq!((channel.parent_hash, channel.tip_hash), (hash(0), hash(3)));
         assert_eq!(channel.last_origin_hash, B256::repeat_byte(7));
@@ -186,7 +192,7 @@ mod tests {
 
     #[test]
     fn empty_channel_is_never_made() {
-        assert_eq!(close(&[], &Policy::calldata(AGE), 1.0).unwrap(), None);
+        assert_eq!(close(&[], &History::default(), &Policy::calldata(AGE), 1.0).unwrap(), None);
     }
 
     #[test]
@@ -194,7 +200,7 @@ mod tests {
         let blocks = blocks(40, 10_000);
         for ratio in [0.01, 0.5, 1.0, 3.0] {
             let policy = Policy::blobs(AGE, 1);
-            let closed = close(&blocks, &policy, ratio).unwrap().unwrap();
+            let closed = close(&blocks, &History::default(), &policy, ratio).unwrap().unwrap();
             assert!(closed.data.len() <= policy.max_bytes);
             assert_eq!(closed.first, BlockNumber(1));
         }
@@ -202,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_block_too_large_for_any_channel_is_named() {
-        let error = close(&blocks(2, 130_000), &Policy::calldata(AGE), 1.0).unwrap_err();
+        let error = close(&blocks(2, 130_000), &History::default(), &Policy::calldata(AGE), 1.0).unwrap_err();
         assert!(matches!(error, CloseError::BlockTooLarge { number: BlockNumber(1), .. }));
     }
 

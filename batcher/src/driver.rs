@@ -25,6 +25,7 @@ use crate::{
     BatcherConfig, DataAvailability,
     channel::{Closed, Policy, close},
     error::BatcherError,
+    history::history,
     pending::{Pending, is_in_chain},
     price, telemetry,
 };
@@ -333,7 +334,9 @@ impl Batcher {
             return Ok(false);
         }
         let (blocks, policy, ratio) = (self.pending.blocks().to_vec(), self.policy, self.ratio);
-        let closed = tokio::task::spawn_blocking(move || close(&blocks, &policy, ratio)).await??;
+        let Some(first) = blocks.first() else { return Ok(false) };
+        let history = history(&self.index, first.number).await?;
+        let closed = tokio::task::spawn_blocking(move || close(&blocks, &history, &policy, ratio)).await??;
         let Some(closed) = closed else { return Ok(false) };
         if !is_in_chain(&self.index, closed.last.0, closed.tip_hash).await? {
             self.pending.clear();

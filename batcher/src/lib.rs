@@ -8,11 +8,13 @@ mod channel;
 mod config;
 mod driver;
 mod error;
+mod history;
 mod pending;
 mod price;
 mod telemetry;
 
 pub use config::{BatcherConfig, BatcherHooks, DataAvailability};
+pub use history::history;
 
 use std::{fs, time::Duration};
 

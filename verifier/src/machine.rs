@@ -9,11 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::{consensus::transaction::SignerRecoverable, primitives::B256};
-use lockstep_derive::{Checkpoint, Derivation, Derived, Dropped, L1Block, PushError, Step, block_ref};
+use alloy::{
+    consensus::transaction::SignerRecoverable,
+    eips::eip2718::Encodable2718,
+    primitives::{Address, B256, Bytes},
+};
+use lockstep_derive::{
+    Checkpoint, Derivation, Derived, Dropped, HISTORY_BLOCKS, HISTORY_BYTES, HISTORY_TRANSACTIONS, History,
+    L1Block, PushError, Step, block_ref,
+};
 use lockstep_executor::{Executor, Stats, rollup};
 use lockstep_primitives::{
-    BlockId, BlockNumber, Genesis, Header, L2BlockRef, OpTxEnvelope, RollupConfig, predeploys,
+    BlockId, BlockNumber, Genesis, Header, L2BlockRef, OpTxEnvelope, RollupConfig, SealedBlock, predeploys,
 };
 use lockstep_state::{StateError, StateOptions, StateStore};
 use lockstep_stf::{Rules, StfError};
@@ -90,6 +97,7 @@ pub(crate) struct Machine {
     derivation: Derivation,
     safe: L2BlockRef,
     parent: Header,
+    history: History,          // up to the safe head
     blocks: Vec<DerivedBlock>, // of the L1 block being processed
     mismatches: Vec<Mismatch>,
     dropped_channels: usize,
@@ -107,6 +115,7 @@ impl Machine {
             derivation: Derivation::new(setup.config.clone(), &start),
             safe: start.safe_head,
             parent: setup.genesis.header.clone(),
+            history: History::default(),
             blocks: Vec::new(),
             mismatches: Vec::new(),
             dropped_channels: 0,
@@ -133,6 +142,7 @@ impl Machine {
         self.store.truncate(checkpoint)?;
         self.derivation = Derivation::new(self.setup.config.clone(), checkpoint);
         self.safe = checkpoint.safe_head;
+        self.history = self.history_up_to(number)?;
         self.clear();
         Ok(())
     }
@@ -156,7 +166,7 @@ impl Machine {
         self.derivation.push(block)?;
         let mut report = None;
         loop {
-            match self.derivation.next(&self.safe) {
+            match self.derivation.next(&self.safe, &self.history) {
                 Step::Derived(derived) => self.execute(*derived)?,
                 Step::Dropped(dropped) => self.note_dropped(&dropped),
                 Step::Processed(checkpoint) => report = Some(self.record(checkpoint, durable)?),
@@ -190,6 +200,7 @@ impl Machine {
             info!(block = number.0, l1_origin = inputs.l1_origin.number, "L1 forced a block");
         }
         self.safe = block_ref(&inputs, sealed.hash);
+        self.history.push(number, user_transactions(&sealed));
         self.parent = sealed.header.clone();
         self.compare_claim(number, l1_inclusion, claimed_hash);
         self.blocks.push(DerivedBlock {
@@ -199,7 +210,7 @@ impl Machine {
             l1_inclusion,
             forced,
             claimed_hash,
-            dropped_transactions: dropped.len(),
+            dropped: dropped.iter().map(|tx| tx.index).collect(),
         });
         Ok(())
     }
@@ -236,7 +247,7 @@ impl Machine {
             checkpoint,
             derived: self.blocks.len(),
             forced: self.blocks.iter().filter(|block| block.forced).count(),
-            dropped_transactions: self.blocks.iter().map(|block| block.dropped_transactions).sum(),
+            dropped_transactions: self.blocks.iter().map(|block| block.dropped.len()).sum(),
             dropped_channels: self.dropped_channels,
             mismatches: self.mismatches.len(),
         };
@@ -250,6 +261,28 @@ impl Machine {
         self.dropped_channels = 0;
     }
 
+    /// The chain's history up to block `last`, from the stored blocks; newest first, since most are beyond its limits.
+    fn history_up_to(&self, last: BlockNumber) -> Result<History, MachineError> {
+        let mut blocks = Vec::new();
+        let (mut transactions, mut size_bytes) = (0, 0);
+        let oldest = last.0.saturating_sub(HISTORY_BLOCKS - 1).max(1);
+        for number in (oldest..=last.0).rev().map(BlockNumber) {
+            if transactions >= HISTORY_TRANSACTIONS || size_bytes >= HISTORY_BYTES {
+                break;
+            }
+            let block = self.store.block(number)?.ok_or(MachineError::Missing(number))?;
+            let users: Vec<(Address, Bytes)> = block.user_transactions().collect();
+            transactions += users.len();
+            size_bytes += users.iter().map(|(_, tx)| tx.len()).sum::<usize>();
+            blocks.push((number, users));
+        }
+        let mut history = History::default();
+        for (number, users) in blocks.into_iter().rev() {
+            history.push(number, users);
+        }
+        Ok(history)
+    }
+
     fn header(&self, number: BlockNumber) -> Result<Option<Header>, MachineError> {
         if number == BlockNumber(0) {
             return Ok(Some(self.setup.genesis.header.clone()));
@@ -260,6 +293,11 @@ impl Machine {
     fn state(&self) -> Result<&StateStore, MachineError> {
         self.state.as_ref().ok_or(MachineError::State(StateError::Uninitialised))
     }
+}
+
+fn user_transactions(block: &SealedBlock) -> impl Iterator<Item = (Address, Bytes)> {
+    let signed = block.transactions.iter().zip(&block.senders).filter(|(tx, _)| !tx.is_deposit());
+    signed.map(|(tx, sender)| (*sender, tx.encoded_2718().into()))
 }
 
 fn note_execution(stats: &Stats, took: Duration) {

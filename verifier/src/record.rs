@@ -1,7 +1,11 @@
 //! What the verifier remembers.
 
-use alloy::primitives::B256;
-use lockstep_primitives::{BlockId, BlockInputs, BlockNumber, Header, L2BlockRef, output_root};
+use alloy::{
+    consensus::transaction::SignerRecoverable,
+    eips::Decodable2718,
+    primitives::{Address, B256, Bytes},
+};
+use lockstep_primitives::{BlockId, BlockInputs, BlockNumber, Header, L2BlockRef, OpTxEnvelope, output_root};
 use serde::{Deserialize, Serialize};
 
 /// An L2 block as L1 alone defines it.
@@ -20,11 +24,21 @@ pub struct DerivedBlock {
     pub forced: bool,
     /// The hash that the sequencer claimed, where it claimed one.
     pub claimed_hash: Option<B256>,
-    /// User transactions in the inputs that were invalid and are not in the block.
-    pub dropped_transactions: usize,
+    /// Positions of user transactions in the inputs that were invalid and are not in the block.
+    pub dropped: Vec<usize>,
 }
 
 impl DerivedBlock {
+    /// The user transactions of the block, with their senders.
+    pub(crate) fn user_transactions(&self) -> impl Iterator<Item = (Address, Bytes)> {
+        let kept =
+            self.inputs.transactions.iter().enumerate().filter(|(place, _)| !self.dropped.contains(place));
+        kept.filter_map(|(_, bytes)| {
+            let tx = OpTxEnvelope::decode_2718_exact(bytes).ok().filter(|tx| !tx.is_deposit())?;
+            Some((tx.recover_signer().ok()?, bytes.clone()))
+        })
+    }
+
     /// Version-0 output root.
     #[must_use]
     pub fn output_root(&self) -> B256 {

@@ -183,7 +183,7 @@ fn derived_block(context: &Context, number: BlockNumber) -> Answer {
         "l1Inclusion": block.l1_inclusion,
         "forced": block.forced,
         "claimedHash": block.claimed_hash,
-        "droppedTransactions": block.dropped_transactions,
+        "droppedTransactions": block.dropped.len(),
     }))
 }
 

@@ -258,7 +258,7 @@ mod tests {
             l1_inclusion: BlockId::default(),
             forced: false,
             claimed_hash: None,
-            dropped_transactions: 0,
+            dropped: vec![],
         }
     }
 

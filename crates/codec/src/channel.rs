@@ -1,33 +1,45 @@
 //! A channel: consecutive L2 blocks in one inbox transaction.
 
+#[cfg(feature = "encode")]
+use alloc::vec;
 use alloc::vec::Vec;
 
+#[cfg(feature = "encode")]
+use alloc::collections::BTreeMap;
+#[cfg(feature = "encode")]
+use alloy_primitives::Address;
 use alloy_primitives::{B256, Bytes};
 use lockstep_primitives::{BlockNumber, L1BlockNumber};
 
 use crate::{
+    History,
     blob::{LENGTH_BYTES, MAX_BLOB_DATA_BYTES, MAX_BLOBS},
-    body,
-    compression::{self, InflateError},
+    columns::Columns,
+    compression,
+    range::{Fault, Reader},
+    transaction::Transaction,
+    varint::{self, VarintError},
+};
+#[cfg(feature = "encode")]
+use crate::{
+    meter::Meter,
+    range::{Coder, Column, Streams, Writer},
 };
 
 /// Most bytes of an encoded channel: what [`MAX_BLOBS`] blobs hold.
 pub const MAX_CHANNEL_BYTES: usize = MAX_BLOBS * MAX_BLOB_DATA_BYTES - LENGTH_BYTES;
-/// Most bytes that a channel inflates to.
+/// Most bytes of content that a channel may hold: transactions, as `docs/format.md` counts them.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Most blocks of a channel.
 pub const MAX_BLOCKS: usize = 65_536;
 /// Most transactions of a channel.
 pub const MAX_TRANSACTIONS: usize = 262_144;
-/// Default brotli quality: nearly the density of 11 at a fraction of its time.
+/// Default brotli quality of what no column explains.
 #[cfg(feature = "encode")]
-pub const DEFAULT_QUALITY: u8 = 9;
+pub const DEFAULT_QUALITY: u8 = 10;
 
 /// The only version so far.
-const VERSION: u8 = 0;
-/// `version ++ parent_hash ++ tip_hash ++ last_origin_hash ++ body_length`.
-const HEADER_BYTES: usize = 1 + 3 * 32 + 4;
-
+const VERSION: u8 = 1;
 /// Consecutive L2 blocks, without what L1 already knows (attributes and deposits).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
@@ -81,8 +93,8 @@ pub enum DecodeError {
     /// The bytes end inside a field.
     #[error("input ends in {0}")]
     Truncated(&'static str),
-    /// A field does not fit 64 bits.
-    #[error("{0} does not fit 64 bits")]
+    /// A field holds a value that it cannot have.
+    #[error("{0} is out of range")]
     Overflow(&'static str),
     /// A varint with superfluous bytes.
     #[error("{0} is not in its shortest form")]
@@ -97,21 +109,18 @@ pub enum DecodeError {
         /// Its limit.
         limit: usize,
     },
-    /// The body is announced longer than any body may be.
-    #[error("body of {0} bytes exceeds {MAX_BODY_BYTES}")]
-    BodyTooLong(usize),
-    /// The compressed part is not a brotli stream.
-    #[error("compressed body is corrupt")]
+    /// The content is longer than any channel's.
+    #[error("content exceeds {MAX_BODY_BYTES} bytes")]
+    BodyTooLong,
+    /// A reference to an entry that no dictionary has.
+    #[error("{0} refers to nothing")]
+    Dangling(&'static str),
+    /// The compressed part is not a brotli stream of the announced length.
+    #[error("compressed text is corrupt")]
     Corrupt,
-    /// The compressed part does not hold the announced number of bytes.
-    #[error("compressed body does not inflate to the announced {0} bytes")]
-    BodyLength(usize),
-    /// Bytes follow the compressed part.
-    #[error("bytes follow the compressed body")]
-    Trailing,
-    /// Bytes follow the last transaction.
-    #[error("{0} bytes follow the last transaction")]
-    TrailingBody(usize),
+    /// Bytes that nothing refers to.
+    #[error("{0} bytes are left over")]
+    Trailing(usize),
     /// No block.
     #[error("channel without blocks")]
     Empty,
@@ -139,35 +148,125 @@ pub enum EncodeError {
     Backwards(usize),
 }
 
-/// Encodes `channel` with [`DEFAULT_QUALITY`].
-///
-/// # Errors
-/// See [`encode_with_quality`].
+/// What an encoder may choose.
 #[cfg(feature = "encode")]
-pub fn encode(channel: &Channel) -> Result<Vec<u8>, EncodeError> {
-    encode_with_quality(channel, DEFAULT_QUALITY)
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Brotli quality of what no column explains, from 0 (fast) to 11 (small).
+    pub quality: u8,
 }
 
-/// Encodes `channel` as `docs/format.md` says; brotli `quality` from 0 (fast) to 11 (small).
+#[cfg(feature = "encode")]
+impl Default for Options {
+    fn default() -> Self {
+        Self { quality: DEFAULT_QUALITY }
+    }
+}
+
+/// Encodes `channel`, which follows `history`.
+///
+/// `senders` are those of its transactions, in order. They make the encoding short; missing or wrong ones only make
+/// it longer.
 ///
 /// # Errors
 /// [`EncodeError`]: the channel is empty, above a limit, or its blocks go back in time or origin.
 #[cfg(feature = "encode")]
-pub fn encode_with_quality(channel: &Channel, quality: u8) -> Result<Vec<u8>, EncodeError> {
-    check(channel)?;
-    let body = body::encode(channel.first_number, &channel.blocks);
-    at_most("body length", body.len(), MAX_BODY_BYTES)?;
-    let length = u32::try_from(body.len()).expect("at most MAX_BODY_BYTES, checked above");
-
-    let mut out = Vec::with_capacity(HEADER_BYTES + body.len() / 2);
-    out.push(VERSION);
-    for hash in [channel.parent_hash, channel.tip_hash, channel.last_origin_hash] {
-        out.extend_from_slice(hash.as_slice());
-    }
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(&compression::deflate(&body, quality));
+pub fn encode(
+    channel: &Channel,
+    senders: &[Address],
+    history: &History,
+    options: Options,
+) -> Result<Vec<u8>, EncodeError> {
+    let Parts { header, coded, packed, raw } = parts(channel, senders, history, options)?;
+    let out = [header, coded, packed, raw].concat();
     at_most("channel length", out.len(), MAX_CHANNEL_BYTES)?;
     Ok(out)
+}
+
+/// What an encoded channel is made of, in order.
+#[cfg(feature = "encode")]
+struct Parts {
+    header: Vec<u8>,
+    coded: Vec<u8>,
+    packed: Vec<u8>,
+    raw: Vec<u8>,
+}
+
+#[cfg(feature = "encode")]
+fn parts(
+    channel: &Channel,
+    senders: &[Address],
+    history: &History,
+    options: Options,
+) -> Result<Parts, EncodeError> {
+    let mut writer = Writer::new(MAX_BODY_BYTES);
+    write(&mut writer, channel, senders, history)?;
+    let Streams { coded, raw, text } = writer.finish();
+    let packed = if text.is_empty() { Vec::new() } else { compression::deflate(&text, options.quality) };
+    let mut header = vec![VERSION];
+    for hash in [channel.parent_hash, channel.tip_hash, channel.last_origin_hash] {
+        header.extend_from_slice(hash.as_slice());
+    }
+    varint::put(&mut header, channel.first_number.0);
+    for length in [channel.blocks.len(), coded.len(), packed.len(), text.len()] {
+        varint::put(&mut header, length as u64);
+    }
+    Ok(Parts { header, coded, packed, raw })
+}
+
+/// Bytes of each column of `channel` as [`encode`] would code it: fractions, since columns share bytes. Text counts
+/// as the general compressor shortens it on the whole.
+///
+/// # Errors
+/// As [`encode`].
+#[cfg(feature = "encode")]
+pub fn column_bytes(
+    channel: &Channel,
+    senders: &[Address],
+    history: &History,
+    options: Options,
+) -> Result<BTreeMap<Column, f64>, EncodeError> {
+    let Parts { header, packed, .. } = parts(channel, senders, history, options)?;
+    let mut meter = Meter::default();
+    write(&mut meter, channel, senders, history)?;
+    Ok(meter.column_bytes(header.len(), packed.len()))
+}
+
+/// Drives `coder` over all of `channel`.
+#[cfg(feature = "encode")]
+fn write<C: Coder>(
+    coder: &mut C,
+    channel: &Channel,
+    senders: &[Address],
+    history: &History,
+) -> Result<(), EncodeError> {
+    check(channel)?;
+    let too_long = |_| EncodeError::TooMany {
+        what: "content length",
+        found: channel.blocks.iter().flat_map(|block| &block.transactions).map(|tx| tx.len()).sum(),
+        limit: MAX_BODY_BYTES,
+    };
+    let mut columns = columns_after(history);
+    let mut senders = senders.iter().copied();
+    let (mut timestamp, mut origin) = (0, 0);
+    for block in &channel.blocks {
+        let gaps = (block.timestamp - timestamp, block.l1_origin_number.0 - origin);
+        columns.block(coder, (gaps.0, gaps.1, block.transactions.len())).map_err(too_long)?;
+        (timestamp, origin) = (block.timestamp, block.l1_origin_number.0);
+        for bytes in &block.transactions {
+            let mut tx = Transaction::parse(bytes);
+            columns.transaction(coder, &mut tx, senders.next()).map_err(too_long)?;
+        }
+    }
+    Ok(())
+}
+
+fn columns_after(history: &History) -> Columns {
+    let mut columns = Columns::default();
+    for (sender, bytes) in history.iter() {
+        columns.learn(sender, &mut Transaction::parse(bytes));
+    }
+    columns
 }
 
 #[cfg(feature = "encode")]
@@ -189,42 +288,127 @@ const fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), E
     if found > limit { Err(EncodeError::TooMany { what, found, limit }) } else { Ok(()) }
 }
 
-/// Reads a channel from exactly all of `input`. Never panics, whatever the bytes.
+/// The hash of the block that a channel says it follows: whether its history is the one at hand.
 ///
-/// Every limit is checked before memory is taken for what it limits.
+/// # Errors
+/// [`DecodeError`] if the bytes are not even the beginning of a channel.
+pub fn parent_hash(input: &[u8]) -> Result<B256, DecodeError> {
+    Ok(header(&mut &*input)?.parent_hash)
+}
+
+/// Reads a channel that follows `history` from exactly all of `input`. Never panics, whatever the bytes.
+///
+/// Every limit is checked before memory is taken for what it limits. With another history the result is
+/// another channel, or an error: compare [`parent_hash`] first.
 ///
 /// # Errors
 /// [`DecodeError`] names the field and the rule of `docs/format.md` that it breaks.
-pub fn decode(input: &[u8]) -> Result<Channel, DecodeError> {
+pub fn decode(mut input: &[u8], history: &History) -> Result<Channel, DecodeError> {
+    let input = &mut input;
+    let mut channel = header(input)?;
+    channel.first_number = BlockNumber(number(input, "first_number")?);
+    let count = length(input, "block count", MAX_BLOCKS)?;
+    let coded = length(input, "coded length", MAX_CHANNEL_BYTES)?;
+    let packed = length(input, "packed length", MAX_CHANNEL_BYTES)?;
+    let text = length(input, "text length", MAX_BODY_BYTES)?;
+    if count == 0 {
+        return Err(DecodeError::Empty);
+    }
+    let coded = take(input, coded, "coded bytes")?;
+    let packed = take(input, packed, "packed bytes")?;
+    let text = if packed.is_empty() && text == 0 {
+        Vec::new()
+    } else {
+        compression::inflate(packed, text).map_err(|_| DecodeError::Corrupt)?
+    };
+    let mut reader = Reader::new(coded, input, &text, MAX_BODY_BYTES);
+    read_blocks(&mut reader, history, count, &mut channel.blocks)?;
+    match reader.left() {
+        _ if reader.is_exhausted() => Err(DecodeError::Truncated("coded bytes")),
+        0 => Ok(channel),
+        left => Err(DecodeError::Trailing(left)),
+    }
+}
+
+fn read_blocks(
+    reader: &mut Reader<'_>,
+    history: &History,
+    count: usize,
+    blocks: &mut Vec<BatchBlock>,
+) -> Result<(), DecodeError> {
+    let mut columns = columns_after(history);
+    let mut room = MAX_TRANSACTIONS;
+    let (mut timestamp, mut origin) = (0u64, 0u64);
+    for _ in 0..count {
+        if reader.is_exhausted() {
+            return Err(DecodeError::Truncated("blocks"));
+        }
+        let (seconds, origins, size) = columns.block(reader, (0, 0, 0))?;
+        timestamp = timestamp.checked_add(seconds).ok_or(DecodeError::Overflow("timestamp"))?;
+        origin = origin.checked_add(origins).ok_or(DecodeError::Overflow("l1_origin_number"))?;
+        room = room.checked_sub(size).ok_or(DecodeError::TooMany {
+            what: "transaction count",
+            found: (MAX_TRANSACTIONS - room).saturating_add(size) as u64,
+            limit: MAX_TRANSACTIONS,
+        })?;
+        // Not all at once: each transaction is paid for with content before the next one is believed in.
+        let mut transactions = Vec::new();
+        for _ in 0..size {
+            let mut tx = Transaction::default();
+            columns.transaction(reader, &mut tx, None)?;
+            transactions.push(tx.encode().into());
+        }
+        blocks.push(BatchBlock { timestamp, l1_origin_number: L1BlockNumber(origin), transactions });
+    }
+    Ok(())
+}
+
+/// Everything before the numbers.
+fn header(input: &mut &[u8]) -> Result<Channel, DecodeError> {
     if input.len() > MAX_CHANNEL_BYTES {
         return Err(DecodeError::TooLong(input.len()));
     }
-    let (version, mut rest) = input.split_first().ok_or(DecodeError::Truncated("version"))?;
+    let (version, rest) = input.split_first().ok_or(DecodeError::Truncated("version"))?;
+    *input = rest;
     if *version != VERSION {
         return Err(DecodeError::Version(*version));
     }
-    let parent_hash = B256::from(array(&mut rest, "parent_hash")?);
-    let tip_hash = B256::from(array(&mut rest, "tip_hash")?);
-    let last_origin_hash = B256::from(array(&mut rest, "last_origin_hash")?);
-    let length = u32::from_be_bytes(array(&mut rest, "body length")?);
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    if length > MAX_BODY_BYTES {
-        return Err(DecodeError::BodyTooLong(length));
-    }
-    let body = compression::inflate(rest, length).map_err(|error| match error {
-        InflateError::Corrupt => DecodeError::Corrupt,
-        InflateError::Truncated | InflateError::TooLong => DecodeError::BodyLength(length),
-        InflateError::Trailing => DecodeError::Trailing,
-    })?;
-    let (first_number, blocks) = body::decode(&body)?;
-    if blocks.is_empty() {
-        return Err(DecodeError::Empty);
-    }
-    Ok(Channel { first_number, parent_hash, tip_hash, last_origin_hash, blocks })
+    let mut hash = |what| take(input, 32, what).map(B256::from_slice);
+    Ok(Channel {
+        parent_hash: hash("parent_hash")?,
+        tip_hash: hash("tip_hash")?,
+        last_origin_hash: hash("last_origin_hash")?,
+        ..Channel::default()
+    })
 }
 
-fn array<const N: usize>(input: &mut &[u8], what: &'static str) -> Result<[u8; N], DecodeError> {
-    let (head, rest) = input.split_first_chunk().ok_or(DecodeError::Truncated(what))?;
+fn number(input: &mut &[u8], what: &'static str) -> Result<u64, DecodeError> {
+    varint::get(input).map_err(|error| match error {
+        VarintError::Truncated => DecodeError::Truncated(what),
+        VarintError::Overflow => DecodeError::Overflow(what),
+        VarintError::NotMinimal => DecodeError::NotMinimal(what),
+    })
+}
+
+fn length(input: &mut &[u8], what: &'static str, limit: usize) -> Result<usize, DecodeError> {
+    let found = number(input, what)?;
+    let length = usize::try_from(found).ok().filter(|length| *length <= limit);
+    length.ok_or(DecodeError::TooMany { what, found, limit })
+}
+
+fn take<'a>(input: &mut &'a [u8], length: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
+    let (head, rest) = input.split_at_checked(length).ok_or(DecodeError::Truncated(what))?;
     *input = rest;
-    Ok(*head)
+    Ok(head)
+}
+
+impl From<Fault> for DecodeError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Truncated => Self::Truncated("columns"),
+            Fault::Dangling(what) => Self::Dangling(what),
+            Fault::Overflow(what) => Self::Overflow(what),
+            Fault::TooLong => Self::BodyTooLong,
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! panics, whatever the input. The encoder is behind the feature `encode` (on by default).
 //!
 //! ```
-//! use lockstep_codec::{BatchBlock, Channel, decode, encode, from_blobs, to_blobs};
+//! use lockstep_codec::{BatchBlock, Channel, History, Options, decode, encode, from_blobs, to_blobs};
 //! use lockstep_primitives::BlockNumber;
 //!
 //! let channel = Channel {
@@ -12,9 +12,10 @@
 //!     blocks: vec![BatchBlock { timestamp: 1_700_000_001, ..Default::default() }],
 //!     ..Default::default()
 //! };
-//! let bytes = encode(&channel)?;
+//! let history = History::default(); // the chain begins here
+//! let bytes = encode(&channel, &[], &history, Options::default())?;
 //! let blobs = to_blobs(&bytes)?;
-//! assert_eq!(decode(&from_blobs(&blobs)?)?, channel);
+//! assert_eq!(decode(&from_blobs(&blobs)?, &history)?, channel);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -25,14 +26,25 @@ extern crate alloc;
 extern crate std;
 
 mod blob;
-mod body;
 mod channel;
+mod columns;
 mod compression;
+mod dictionary;
+mod history;
+#[cfg(feature = "encode")]
+mod meter;
+mod model;
+mod range;
+mod transaction;
 mod varint;
 
 pub use blob::{BYTES_PER_BLOB, Blob, BlobError, MAX_BLOB_DATA_BYTES, MAX_BLOBS, from_blobs, to_blobs};
 pub use channel::{
-    BatchBlock, Channel, DecodeError, MAX_BLOCKS, MAX_BODY_BYTES, MAX_CHANNEL_BYTES, MAX_TRANSACTIONS, decode,
+    BatchBlock, Channel, DecodeError, MAX_BLOCKS, MAX_BODY_BYTES, MAX_CHANNEL_BYTES, MAX_TRANSACTIONS,
+    decode, parent_hash,
 };
 #[cfg(feature = "encode")]
-pub use channel::{DEFAULT_QUALITY, EncodeError, encode, encode_with_quality};
+pub use channel::{DEFAULT_QUALITY, EncodeError, Options, column_bytes, encode};
+pub use history::{HISTORY_BLOCKS, HISTORY_BYTES, HISTORY_TRANSACTIONS, History};
+#[cfg(feature = "encode")]
+pub use range::Column;

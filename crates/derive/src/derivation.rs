@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::mem;
 
 use alloy_primitives::B256;
-use lockstep_codec::{BatchBlock, Channel, DecodeError, decode};
+use lockstep_codec::{BatchBlock, Channel, DecodeError, History, decode, parent_hash};
 use lockstep_primitives::{
     BlockId, BlockInputs, BlockNumber, Genesis, L1BlockNumber, L2BlockRef, RollupConfig, SystemConfig,
 };
@@ -174,8 +174,9 @@ impl Derivation {
         self.window.push(block)
     }
 
-    /// The next step on top of `safe`: the last derived block, or the checkpoint's safe head.
-    pub fn next(&mut self, safe: &L2BlockRef) -> Step {
+    /// The next step on top of `safe`: the last derived block, or the checkpoint's safe head. `history` is that of the
+    /// chain up to and including it.
+    pub fn next(&mut self, safe: &L2BlockRef, history: &History) -> Step {
         self.follow(safe);
         loop {
             let Some(work) = &mut self.work else {
@@ -190,7 +191,7 @@ impl Derivation {
                     return step;
                 }
             } else if let Some(submission) = work.submissions.next() {
-                if let Some(dropped) = self.open(safe, &submission) {
+                if let Some(dropped) = self.open(safe, history, &submission) {
                     return Step::Dropped(dropped);
                 }
             } else {
@@ -220,8 +221,8 @@ impl Derivation {
     }
 
     /// Opens a submission's channel if it continues the safe chain.
-    fn open(&mut self, safe: &L2BlockRef, submission: &Submission) -> Option<Dropped> {
-        let channel = self.continuation(safe, submission);
+    fn open(&mut self, safe: &L2BlockRef, history: &History, submission: &Submission) -> Option<Dropped> {
+        let channel = self.continuation(safe, history, submission);
         let work = self.work.as_mut()?;
         work.opened += 1;
         match channel {
@@ -233,11 +234,18 @@ impl Derivation {
         }
     }
 
-    fn continuation(&self, safe: &L2BlockRef, submission: &Submission) -> Result<Channel, DropReason> {
-        let channel = decode(&submission.data).map_err(DropReason::Decode)?;
-        if channel.parent_hash != safe.hash {
-            return Err(DropReason::Parent { safe: safe.hash, found: channel.parent_hash });
+    fn continuation(
+        &self,
+        safe: &L2BlockRef,
+        history: &History,
+        submission: &Submission,
+    ) -> Result<Channel, DropReason> {
+        // First of all: a channel on another block refers to another history.
+        let parent = parent_hash(&submission.data).map_err(DropReason::Decode)?;
+        if parent != safe.hash {
+            return Err(DropReason::Parent { safe: safe.hash, found: parent });
         }
+        let channel = decode(&submission.data, history).map_err(DropReason::Decode)?;
         let expected = safe.number.next();
         if channel.first_number != expected {
             return Err(DropReason::Number { expected, found: channel.first_number });

@@ -27,4 +27,5 @@ pub use context::PushError;
 pub use deposit::{DepositError, TRANSACTION_DEPOSITED_TOPIC, parse_deposit};
 pub use derivation::{Checkpoint, Derivation, Derived, DropReason, Dropped, Step};
 pub use inputs::{L1Block, Submission, block_inputs, block_ref};
+pub use lockstep_codec::{HISTORY_BLOCKS, HISTORY_BYTES, HISTORY_TRANSACTIONS, History};
 pub use rules::BlockError;

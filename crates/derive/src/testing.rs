@@ -7,7 +7,7 @@ use alloc::{vec, vec::Vec};
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
-use lockstep_codec::{BatchBlock, Channel, encode_with_quality};
+use lockstep_codec::{BatchBlock, Channel, History, Options, encode};
 use lockstep_primitives::{
     BlockId, BlockInputs, BlockNumber, ChainConfig, GenesisAnchor, L1BlockNumber, L1BlockRef, L1Contracts,
     L2BlockRef, OpTxEnvelope, RollupConfig, SystemConfig, TxDeposit,
@@ -87,7 +87,7 @@ impl L1Block {
     }
 
     pub(crate) fn post(self, channel: &Channel) -> Self {
-        self.post_bytes(encode_with_quality(channel, 1).unwrap())
+        self.post_bytes(encode(channel, &[], &History::default(), Options::default()).unwrap())
     }
 
     pub(crate) fn post_bytes(mut self, data: Vec<u8>) -> Self {
@@ -164,7 +164,7 @@ impl Chain {
     pub(crate) fn push(&mut self, block: L1Block) {
         self.derivation.push(block).unwrap();
         loop {
-            match self.derivation.next(&self.safe) {
+            match self.derivation.next(&self.safe, &History::default()) {
                 Step::Derived(derived) => {
                     self.safe = block_ref(&derived.inputs, hash_of(&derived.inputs));
                     self.derived.push(*derived);

@@ -62,6 +62,8 @@ pub struct BatchInputs {
     pub l1_origin: BlockId,
     /// EIP-2718 bytes of the users' transactions, in order; no deposits.
     pub transactions: Vec<Bytes>,
+    /// Senders of `transactions`, one each.
+    pub senders: Vec<Address>,
 }
 
 #[derive(FromRow)]
@@ -247,6 +249,7 @@ struct InputsRow {
     l1_origin_number: i64,
     l1_origin_hash: Vec<u8>,
     raws: Vec<Vec<u8>>,
+    senders: Vec<Vec<u8>>,
 }
 
 impl TryFrom<InputsRow> for BatchInputs {
@@ -263,6 +266,11 @@ impl TryFrom<InputsRow> for BatchInputs {
                 hash: to_hash(&row.l1_origin_hash, "l2_block.l1_origin_hash")?,
             },
             transactions: row.raws.into_iter().map(Bytes::from).collect(),
+            senders: row
+                .senders
+                .iter()
+                .map(|sender| to_address(sender, "l2_tx.sender"))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -279,7 +287,9 @@ pub async fn batch_inputs(
     let rows: Vec<InputsRow> = sqlx::query_as(
         "select number, hash, parent_hash, timestamp, l1_origin_number, l1_origin_hash, \
          array(select raw from l2_tx t where t.block_number = b.number and t.tx_type <> $3 \
-         order by tx_index) as raws \
+         order by tx_index) as raws, \
+         array(select sender from l2_tx t where t.block_number = b.number and t.tx_type <> $3 \
+         order by tx_index) as senders \
          from l2_block b where number > $1 order by number limit $2",
     )
     .bind(to_bigint(after.0)?)
@@ -288,6 +298,39 @@ pub async fn batch_inputs(
     .fetch_all(db)
     .await?;
     rows.into_iter().map(BatchInputs::try_from).collect()
+}
+
+/// The latest user transactions in the blocks from `first` to `last`, newest first, with block and sender: at most
+/// `limit`, and at most `max_bytes` of them.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn latest_transactions(
+    db: impl PgExecutor<'_>,
+    (first, last): (BlockNumber, BlockNumber),
+    limit: u32,
+    max_bytes: u64,
+) -> Result<Vec<(BlockNumber, Address, Bytes)>, IndexError> {
+    let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "select block_number, sender, raw from (select block_number, tx_index, sender, raw, \
+         sum(octet_length(raw)) over (order by block_number desc, tx_index desc) as bytes from (\
+         select * from l2_tx where block_number between $1 and $2 and tx_type <> $3 \
+         order by block_number desc, tx_index desc limit $4) latest) counted \
+         where bytes <= $5 order by block_number desc, tx_index desc",
+    )
+    .bind(to_bigint(first.0)?)
+    .bind(to_bigint(last.0)?)
+    .bind(i16::from(DEPOSIT_TX_TYPE_ID))
+    .bind(i64::from(limit))
+    .bind(to_bigint(max_bytes)?)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(number, sender, raw)| {
+            let number = BlockNumber(to_u64(number, "l2_tx.block_number")?);
+            Ok((number, to_address(&sender, "l2_tx.sender")?, raw.into()))
+        })
+        .collect()
 }
 
 /// The first block with the L1 origin `l1_origin` or a later one.

@@ -8,7 +8,7 @@ use alloy::{
     network::TxSignerSync,
     primitives::{Address, Bytes, TxKind, U256, keccak256},
 };
-use lockstep_codec::{BatchBlock, Channel, encode};
+use lockstep_codec::{BatchBlock, Channel, Options as CodecOptions, encode};
 use lockstep_derive::{L1Block, Submission};
 use lockstep_executor::Options;
 use lockstep_l1::dev_key;
@@ -108,25 +108,34 @@ fn transfer(nonce: u64) -> Bytes {
         .into()
 }
 
+/// A channel, and what it refers to.
+#[derive(Clone, Debug)]
+struct Posted {
+    channel: Channel,
+    history: History,
+}
+
 /// A channel with one block on top of `machine`'s safe head.
-fn channel(machine: &Machine, transactions: Vec<Bytes>, tip_hash: B256) -> Channel {
+fn channel(machine: &Machine, transactions: Vec<Bytes>, tip_hash: B256) -> Posted {
     let origin = machine.safe.l1_origin;
     let block = BatchBlock {
         timestamp: machine.safe.timestamp + 1,
         l1_origin_number: L1BlockNumber(origin.number),
         transactions,
     };
-    Channel {
+    let channel = Channel {
         first_number: machine.safe.number.next(),
         parent_hash: machine.safe.hash,
         tip_hash,
         last_origin_hash: origin.hash,
         blocks: vec![block],
-    }
+    };
+    Posted { channel, history: machine.history.clone() }
 }
 
-fn with(mut block: L1Block, channel: &Channel) -> L1Block {
-    let data = encode(channel).unwrap().into();
+fn with(mut block: L1Block, posted: &Posted) -> L1Block {
+    let senders = vec![dev_key(0).address(); posted.channel.blocks[0].transactions.len()];
+    let data = encode(&posted.channel, &senders, &posted.history, CodecOptions::default()).unwrap().into();
     block.submissions.push(Submission { poster: Address::ZERO, data });
     block
 }
@@ -185,7 +194,7 @@ fn a_false_claim_is_a_mismatch_and_a_true_one_is_not() {
 
     let folder = tempfile::tempdir().unwrap();
     let mut machine = started(&folder);
-    let posted = Channel { tip_hash: derived, ..posted };
+    let posted = Posted { channel: Channel { tip_hash: derived, ..posted.channel }, ..posted };
     assert_eq!(process(&mut machine, with(l1(ANCHOR + 1, 0), &posted)).mismatches, 0);
     assert_eq!(machine.safe.hash, derived);
 }
@@ -198,6 +207,9 @@ fn invalid_transactions_are_left_out_and_the_block_goes_on() {
     let report = process(&mut machine, with(l1(ANCHOR + 1, 0), &posted));
     assert_eq!((report.derived, report.dropped_transactions), (1, 1));
     assert_eq!(balance(&machine, RECEIVER), U256::from(5));
+    let history = machine.history_up_to(machine.safe.number).unwrap();
+    assert_eq!(history, machine.history);
+    assert!(history.iter().map(|(_, tx)| tx).eq([&transfer(0)]));
 }
 
 #[test]
@@ -223,10 +235,10 @@ fn a_restart_continues_the_same_chain() {
         let posted = channel(&machine, vec![transfer(number - 2)], B256::ZERO);
         chain.push(with(l1(ANCHOR + number, 0), &posted));
         process(&mut machine, chain[chain.len() - 1].clone());
-        let safe = machine.safe;
+        let (safe, history) = (machine.safe, machine.history.clone());
         drop(machine);
         machine = resumed(folder.path(), &chain);
-        assert_eq!(machine.safe, safe);
+        assert_eq!((machine.safe, &machine.history), (safe, &history));
     }
     let straight = tempfile::tempdir().unwrap();
     let mut other = started(&straight);

@@ -202,8 +202,31 @@ async fn batch_inputs_leave_deposits_out() {
     assert_eq!(inputs.iter().map(|block| block.number.0).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(inputs[0].transactions, [Bytes::from(transfer(0).encoded_2718())]);
     assert_eq!((inputs[0].hash, inputs[0].l1_origin), (first.hash, first.l1_origin));
+    assert_eq!(inputs[0].senders.len(), 1);
     assert!(inputs[1].transactions.is_empty());
     assert_eq!(blocks::batch_inputs(chain.index.pool(), BlockNumber(0), 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_latest_transactions_come_newest_first_within_limits() {
+    let chain = chain().await;
+    let first = block(&chain.genesis, vec![(transfer(0), vec![]), (transfer(1), vec![])]);
+    let second = block(&first.header, vec![(transfer(2), vec![])]);
+    chain.seal(&first).await;
+    chain.seal(&second).await;
+    let raw = |nonce: u64| Bytes::from(transfer(nonce).encoded_2718());
+    let size_bytes = raw(0).len() as u64;
+    let latest = async |first, last, limit, max_bytes| {
+        let range = (BlockNumber(first), BlockNumber(last));
+        let found = blocks::latest_transactions(chain.index.pool(), range, limit, max_bytes).await.unwrap();
+        found.into_iter().map(|(number, _, raw)| (number.0, raw)).collect::<Vec<_>>()
+    };
+    assert_eq!(latest(0, 9, 10, 10_000).await, [(2, raw(2)), (1, raw(1)), (1, raw(0))]);
+    assert_eq!(latest(0, 1, 10, 10_000).await, [(1, raw(1)), (1, raw(0))]);
+    assert_eq!(latest(2, 9, 10, 10_000).await, [(2, raw(2))]);
+    assert_eq!(latest(0, 9, 2, 10_000).await, [(2, raw(2)), (1, raw(1))]);
+    assert_eq!(latest(0, 9, 10, 2 * size_bytes).await, [(2, raw(2)), (1, raw(1))]);
+    assert_eq!(latest(0, 9, 10, 2 * size_bytes - 1).await, [(2, raw(2))]);
 }
 
 #[tokio::test]
