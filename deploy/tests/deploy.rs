@@ -4,7 +4,7 @@
 
 use std::{fs, path::PathBuf};
 
-use alloy::{primitives::Bytes, providers::Provider, sol_types::SolCall};
+use alloy::{eips::eip4844::DATA_GAS_PER_BLOB, primitives::Bytes, providers::Provider, sol_types::SolCall};
 use lockstep_contracts::l1::{Inbox, SystemConfig};
 use lockstep_deploy::{DeployError, DeployPlan, deploy, read_rollup_config};
 use lockstep_devnet::{Anvil, AnvilOptions, Tools};
@@ -150,6 +150,35 @@ async fn a_parameter_that_was_changed_on_chain_is_reported() {
     l1.account(9).await.send(request, &NoJournal, &CancellationToken::new()).await.unwrap();
     let error = l1.deploy(&plan(), 9).await.unwrap_err().to_string();
     assert!(error.contains("SystemConfig.gasLimit is 70000000"), "{error}");
+}
+
+#[tokio::test]
+async fn the_inbox_takes_six_blobs_in_one_transaction_for_the_gas_of_one() {
+    let l1 = L1::start().await;
+    let config = l1.deploy(&plan(), 9).await.unwrap();
+    let batcher = l1.account(8).await;
+    let reader = L1Reader::new(&l1.anvil.rpc_url(), None, &config).unwrap();
+    let mut gas = Vec::new();
+    for count in [1, 6] {
+        // All that `count` blobs hold behind the four bytes of length.
+        let data = Bytes::from(vec![0x5a; count * lockstep_codec::MAX_BLOB_DATA_BYTES - 4]);
+        let blobs = lockstep_codec::to_blobs(&data).unwrap();
+        assert_eq!(blobs.len(), count);
+        let input = Inbox::appendBlobsCall {}.abi_encode().into();
+        let request = TxRequest { to: Some(config.contracts.inbox), input, blobs, ..TxRequest::default() };
+        let included = batcher.send(request, &NoJournal, &CancellationToken::new()).await.unwrap();
+        assert!(included.success);
+
+        let receipt = batcher.provider().get_transaction_receipt(included.hash).await.unwrap().unwrap();
+        assert_eq!(receipt.blob_gas_used, Some(count as u64 * DATA_GAS_PER_BLOB));
+        let block = reader.block(L1BlockNumber(included.block.number)).await.unwrap().unwrap();
+        let [submission] = &block.submissions[..] else { panic!("{:?}", block.submissions) };
+        assert_eq!(submission.data, data);
+        println!("inbox gas: {} for {count} blobs", receipt.gas_used);
+        gas.push(receipt.gas_used);
+    }
+    assert!(gas[0] <= 35_000, "{gas:?}");
+    assert!(gas[1] <= 35_000, "{gas:?}");
 }
 
 /// The reader gives back what the inbox took, from calldata and from blobs, and follows a reorg of it.
