@@ -47,7 +47,7 @@ pub(crate) fn sidecar(blobs: Vec<Blob>, proofs: Proofs) -> Result<BlobTransactio
         Ok((commitment, prove(blob, &commitment, proofs)?))
     })?;
     let (commitments, proven): (Vec<_>, Vec<_>) = proven.into_iter().unzip();
-    Ok(assemble(blobs, commitments, proven, proofs))
+    Ok(assemble(blobs, commitments, proven.concat(), proofs))
 }
 
 /// The same blobs and commitments with the other kind of proofs. Takes long: call it off the async threads.
@@ -59,16 +59,15 @@ pub(crate) fn converted(
     let blobs = sidecar.into_blobs();
     let pairs: Vec<_> = blobs.iter().zip(&commitments).collect();
     let proven = in_parallel(&pairs, |(blob, commitment)| prove(blob, commitment, proofs))?;
-    Ok(assemble(blobs, commitments, proven, proofs))
+    Ok(assemble(blobs, commitments, proven.concat(), proofs))
 }
 
 fn assemble(
     blobs: Vec<Blob>,
     commitments: Vec<Bytes48>,
-    proven: Vec<Vec<Bytes48>>,
+    proven: Vec<Bytes48>,
     proofs: Proofs,
 ) -> BlobTransactionSidecarVariant {
-    let proven = proven.concat();
     match proofs {
         Proofs::Blobs => BlobTransactionSidecar::new(blobs, commitments, proven).into(),
         Proofs::Cells => BlobTransactionSidecarEip7594::new(blobs, commitments, proven).into(),
