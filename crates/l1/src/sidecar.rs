@@ -11,7 +11,6 @@ use alloy::{
     eips::{BlockNumberOrTag, eip2718::Encodable2718, eip4844::Blob, eip7594::BlobTransactionSidecarVariant},
     primitives::{Address, Bytes, address},
     providers::{Provider, RootProvider},
-    transports::RpcError,
 };
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
@@ -36,15 +35,15 @@ struct Fork {
     precompiles: BTreeMap<String, Address>,
 }
 
-/// The proofs that L1 wants now: by the node's own configuration, else by what is known of the chain.
+/// The proofs that L1 wants now: by the node's own configuration, else by what is known of the chain. Where that is
+/// wrong, the node refuses the transaction, and [`converted`] helps.
 ///
 /// # Errors
 /// If the node does not answer.
 pub(crate) async fn wanted(provider: &RootProvider, chain_id: u64) -> Result<Proofs, L1Error> {
     let cells = match provider.raw_request::<_, Config>("eth_config".into(), ()).await {
         Ok(config) => config.current.precompiles.values().any(|address| *address == P256VERIFY),
-        Err(error @ RpcError::Transport(_)) => return Err(rpc("eth_config")(error)),
-        // Not served, or not in the form that became the standard.
+        // Not served, or not as the standard says, or refused by what stands before the node: each in its own words.
         Err(_) => BlobSchedule::of(chain_id).wants_cell_proofs(head_time(provider).await?),
     };
     Ok(if cells { Proofs::Cells } else { Proofs::Blobs })
