@@ -28,6 +28,8 @@ pub struct AnvilOptions {
     pub port: u16,
     /// Chain id of a fresh chain.
     pub chain_id: u64,
+    /// The fork whose rules hold from genesis, by anvil's name.
+    pub hardfork: &'static str,
     /// Time between blocks; `None` mines a block per transaction.
     pub block_time: Option<Duration>,
     /// `safe` is this many blocks behind `latest`, `finalized` twice as many.
@@ -37,12 +39,13 @@ pub struct AnvilOptions {
 }
 
 impl AnvilOptions {
-    /// A chain in `dir` with id 31337, a block per second, short epochs, any free port, kept across restarts.
+    /// A chain in `dir` with id 31337, Osaka's rules, a block per second, short epochs, any free port, kept across restarts.
     pub const fn new(dir: PathBuf) -> Self {
         Self {
             dir,
             port: 0,
             chain_id: 31337,
+            hardfork: "osaka",
             block_time: Some(Duration::from_secs(1)),
             slots_in_an_epoch: 4,
             persist: true,
@@ -174,7 +177,9 @@ impl Anvil {
 
 fn arguments(options: &AnvilOptions) -> Vec<String> {
     let mut arguments: Vec<String> =
-        ["--hardfork", "osaka", "--host", "127.0.0.1", "--no-request-size-limit"].map(String::from).into();
+        ["--hardfork", options.hardfork, "--host", "127.0.0.1", "--no-request-size-limit"]
+            .map(String::from)
+            .into();
     let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
     flag("--mnemonic", DEV_MNEMONIC.into());
     flag("--port", options.port.to_string());

@@ -13,7 +13,7 @@ pub struct BlobSchedule {
     forks: &'static [(u64, Fork)],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fork {
     Cancun,
     Prague,
@@ -65,9 +65,18 @@ impl BlobSchedule {
         self.params(timestamp).calc_blob_fee(excess_blob_gas)
     }
 
-    fn params(&self, timestamp: u64) -> BlobParams {
+    /// Whether pools take blobs with cell proofs (EIP-7594, since Osaka), not with blob proofs.
+    pub(crate) fn wants_cell_proofs(&self, timestamp: u64) -> bool {
+        self.fork(timestamp) >= Fork::Osaka
+    }
+
+    fn fork(&self, timestamp: u64) -> Fork {
         let active = self.forks.iter().rev().find(|(since, _)| *since <= timestamp);
-        match active.map_or(Fork::Cancun, |(_, fork)| *fork) {
+        active.map_or(Fork::Cancun, |(_, fork)| *fork)
+    }
+
+    fn params(&self, timestamp: u64) -> BlobParams {
+        match self.fork(timestamp) {
             Fork::Cancun => BlobParams::cancun(),
             Fork::Prague => BlobParams::prague(),
             Fork::Osaka => BlobParams::osaka(),
@@ -92,6 +101,15 @@ mod tests {
         assert_eq!(mainnet.params(1_764_798_550), BlobParams::prague());
         assert_eq!(mainnet.params(1_764_798_551), BlobParams::osaka());
         assert_eq!(mainnet.params(u64::MAX), BlobParams::bpo2());
+    }
+
+    #[test]
+    fn cell_proofs_are_wanted_from_the_first_second_of_osaka() {
+        let mainnet = BlobSchedule::of(1);
+        assert!(!mainnet.wants_cell_proofs(1_764_798_550));
+        assert!(mainnet.wants_cell_proofs(1_764_798_551));
+        assert!(mainnet.wants_cell_proofs(u64::MAX));
+        assert!(BlobSchedule::of(31_337).wants_cell_proofs(0));
     }
 
     #[test]

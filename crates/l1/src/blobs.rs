@@ -56,7 +56,7 @@ impl BlobSource {
 
 /// Picks the blobs with `hashes` from what was served, in the order of `hashes`.
 fn select(hashes: &[B256], block: L1BlockNumber, mut served: Vec<Blob>) -> Result<Vec<Blob>, L1Error> {
-    let mut served_hashes = served.iter().map(kzg::versioned_hash).collect::<Result<Vec<_>, _>>()?;
+    let mut served_hashes = kzg::versioned_hashes(&served)?;
     hashes
         .iter()
         .map(|expected| {
@@ -201,7 +201,7 @@ mod tests {
                 blob
             })
             .into();
-        let hashes = blobs.iter().map(|blob| kzg::versioned_hash(blob).unwrap()).collect();
+        let hashes = kzg::versioned_hashes(&blobs).unwrap();
         (blobs, hashes)
     }
 

@@ -3,12 +3,15 @@
 use std::future::Future;
 
 use alloy::{
-    consensus::{Transaction, transaction::PooledTransaction},
-    eips::eip2718::Decodable2718,
+    consensus::{EthereumTxEnvelope, Transaction, TxEip4844WithSidecar},
+    eips::{eip2718::Decodable2718, eip7594::BlobTransactionSidecarVariant},
     primitives::{B256, Bytes},
 };
 
 use crate::{Cause, Fees, L1Error};
+
+/// A signed transaction as pools take it, with either kind of sidecar if it has blobs.
+pub type PooledTx = EthereumTxEnvelope<TxEip4844WithSidecar<BlobTransactionSidecarVariant>>;
 
 /// A signed transaction, before or after it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +29,10 @@ impl PreparedTx {
     ///
     /// # Errors
     /// [`L1Error::Journaled`] if the bytes are not the transaction that `hash` names.
-    pub fn decode(&self) -> Result<PooledTransaction, L1Error> {
+    pub fn decode(&self) -> Result<PooledTx, L1Error> {
         let unreadable = |reason: String| L1Error::Journaled { hash: self.hash, reason };
-        let tx = PooledTransaction::decode_2718(&mut self.raw.as_ref())
-            .map_err(|error| unreadable(error.to_string()))?;
+        let tx =
+            PooledTx::decode_2718(&mut self.raw.as_ref()).map_err(|error| unreadable(error.to_string()))?;
         if *tx.tx_hash() == self.hash { Ok(tx) } else { Err(unreadable("other hash".to_owned())) }
     }
 

@@ -18,6 +18,7 @@ mod manager;
 mod options;
 mod reader;
 mod refusal;
+mod sidecar;
 
 pub use alloy::eips::eip4844::Blob;
 pub use blob_fee::BlobSchedule;
@@ -25,7 +26,7 @@ pub use client::connect;
 pub use error::{Cause, L1Error, Severity};
 pub use fees::{FeeLimits, Fees, Market};
 pub use follow::{Follower, L1Event};
-pub use journal::{Journal, NoJournal, PreparedTx};
+pub use journal::{Journal, NoJournal, PooledTx, PreparedTx};
 pub use keys::{
     DEV_CHAIN_IDS, DEV_MNEMONIC, KEYSTORE_PASSWORD, KeyError, KeySource, check_not_public, dev_key,
 };

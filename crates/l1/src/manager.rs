@@ -3,10 +3,8 @@
 use std::time::Instant;
 
 use alloy::{
-    consensus::{
-        SignableTransaction, TxEip1559, TxEip4844, TxEip4844WithSidecar, transaction::PooledTransaction,
-    },
-    eips::{BlockNumberOrTag, eip2718::Encodable2718, eip4844::Blob, eip7594::BlobTransactionSidecarEip7594},
+    consensus::{SignableTransaction, TxEip1559, TxEip4844, TxEip4844WithSidecar},
+    eips::{BlockNumberOrTag, eip2718::Encodable2718, eip4844::Blob, eip7594::BlobTransactionSidecarVariant},
     primitives::{Address, B256, Bytes, TxKind, U256},
     providers::{Provider, RootProvider},
     rpc::types::TransactionRequest,
@@ -19,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    Fees, Journal, L1Error, Market, PreparedTx, TxOptions, client, error::rpc, kzg, refusal::Refusal,
+    Fees, Journal, L1Error, Market, PooledTx, PreparedTx, TxOptions, client, error::rpc, refusal::Refusal,
+    sidecar,
 };
 
 /// Percent added to the node's gas estimate.
@@ -31,7 +30,7 @@ const NONCE_TAKEN_LOOKS: u32 = 3;
 /// Highest gas limit of a transaction (EIP-7825).
 const MAX_GAS_LIMIT: u64 = 1 << 24;
 
-/// What to send. With blobs it becomes an EIP-4844 transaction with cell proofs, else an EIP-1559 one.
+/// What to send. With blobs it becomes an EIP-4844 transaction with the proofs that L1 wants, else an EIP-1559 one.
 #[derive(Clone, Debug, Default)]
 pub struct TxRequest {
     /// Receiver; `None` creates a contract.
@@ -208,9 +207,8 @@ impl TxManager {
         let sidecar = if request.blobs.is_empty() {
             None
         } else {
-            let blobs = request.blobs.clone();
-            let sidecar = tokio::task::spawn_blocking(move || kzg::sidecar(blobs));
-            Some(sidecar.await.map_err(|error| L1Error::Kzg(error.to_string()))??)
+            let proofs = sidecar::wanted(&self.provider, self.chain_id).await?;
+            Some(sidecar::of(request.blobs.clone(), proofs).await?)
         };
         let gas_limit = match request.gas_limit {
             Some(limit) => limit,
@@ -377,16 +375,16 @@ impl TxManager {
         self.with_fees(last.decode()?, &fees).map(Some)
     }
 
-    fn with_fees(&self, tx: PooledTransaction, fees: &Fees) -> Result<PreparedTx, L1Error> {
+    fn with_fees(&self, tx: PooledTx, fees: &Fees) -> Result<PreparedTx, L1Error> {
         match tx {
-            PooledTransaction::Eip4844(signed) => {
+            PooledTx::Eip4844(signed) => {
                 let mut tx = signed.into_parts().0;
                 tx.tx.max_fee_per_gas = fees.max_fee;
                 tx.tx.max_priority_fee_per_gas = fees.tip;
                 tx.tx.max_fee_per_blob_gas = fees.max_blob_fee;
                 self.sign_blobs(tx)
             }
-            PooledTransaction::Eip1559(signed) => {
+            PooledTx::Eip1559(signed) => {
                 let mut tx = signed.into_parts().0;
                 tx.max_fee_per_gas = fees.max_fee;
                 tx.max_priority_fee_per_gas = fees.tip;
@@ -401,15 +399,15 @@ impl TxManager {
 
     fn sign_blobs(
         &self,
-        tx: TxEip4844WithSidecar<BlobTransactionSidecarEip7594>,
+        tx: TxEip4844WithSidecar<BlobTransactionSidecarVariant>,
     ) -> Result<PreparedTx, L1Error> {
         let signature = self.sign(&tx.signature_hash())?;
-        Ok(prepared(tx.tx.nonce, &PooledTransaction::Eip4844(tx.into_signed(signature))))
+        Ok(prepared(tx.tx.nonce, &PooledTx::Eip4844(tx.into_signed(signature))))
     }
 
     fn sign_1559(&self, tx: TxEip1559) -> Result<PreparedTx, L1Error> {
         let signature = self.sign(&tx.signature_hash())?;
-        Ok(prepared(tx.nonce, &PooledTransaction::Eip1559(tx.into_signed(signature))))
+        Ok(prepared(tx.nonce, &PooledTx::Eip1559(tx.into_signed(signature))))
     }
 
     fn sign(&self, hash: &B256) -> Result<alloy::primitives::Signature, L1Error> {
@@ -420,7 +418,7 @@ impl TxManager {
         &self,
         request: &TxRequest,
         fees: &Fees,
-        sidecar: Option<&BlobTransactionSidecarEip7594>,
+        sidecar: Option<&BlobTransactionSidecarVariant>,
     ) -> Result<u64, L1Error> {
         let mut call = TransactionRequest {
             from: Some(self.address()),
@@ -442,10 +440,13 @@ impl TxManager {
 
     async fn broadcast_last(&self, attempts: &[PreparedTx]) -> Result<Sent, L1Error> {
         let Some(tx) = attempts.last() else { return Ok(Sent::Known) };
-        let Err(error) = self.provider.send_raw_transaction(&tx.raw).await else {
-            return Ok(Sent::Known);
-        };
-        match error.as_error_resp().map_or(Refusal::Other, |answer| Refusal::of(&answer.message)) {
+        let mut sent = self.provider.send_raw_transaction(&tx.raw).await;
+        if sent.as_ref().is_err_and(|error| Refusal::of_answer(error) == Refusal::Sidecar) {
+            info!(hash = %tx.hash, "L1 wants the other kind of blob proofs");
+            sent = self.provider.send_raw_transaction(&sidecar::converted(tx).await?).await;
+        }
+        let Err(error) = sent else { return Ok(Sent::Known) };
+        match Refusal::of_answer(&error) {
             // It is there, or its nonce is used: the next look says which.
             Refusal::Known | Refusal::NonceTooLow => Ok(Sent::Known),
             Refusal::Underpriced => {
@@ -475,7 +476,7 @@ impl TxManager {
     }
 }
 
-fn prepared(nonce: u64, tx: &PooledTransaction) -> PreparedTx {
+fn prepared(nonce: u64, tx: &PooledTx) -> PreparedTx {
     PreparedTx { nonce, hash: *tx.tx_hash(), raw: tx.encoded_2718().into() }
 }
 

@@ -5,7 +5,7 @@
 use std::{sync::Mutex, time::Duration};
 
 use alloy::{
-    consensus::{Transaction, transaction::PooledTransaction},
+    consensus::Transaction,
     primitives::{Address, B256, U256, address},
     providers::Provider,
 };
@@ -84,18 +84,6 @@ async fn pooled(manager: &TxManager, memory: &Memory, count: usize) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-#[tokio::test]
-async fn blobs_are_sent_with_cell_proofs() {
-    let (anvil, _dir) = anvil(true).await;
-    let manager = manager(&anvil, Duration::from_secs(60)).await;
-    let tx = manager.prepare(with_blob(), 0).await.unwrap();
-    let PooledTransaction::Eip4844(decoded) = tx.decode().unwrap() else { panic!("no blobs") };
-    assert_eq!(decoded.tx().sidecar.cell_proofs.len(), 128);
-
-    let included = manager.drive(vec![tx.clone()], &NoJournal, &CancellationToken::new()).await.unwrap();
-    assert!(included.success && included.hash == tx.hash && included.fee > 0);
 }
 
 #[tokio::test]
