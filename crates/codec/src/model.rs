@@ -2,7 +2,7 @@
 //!
 //! Integer arithmetic only: writer and reader must agree on every machine.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, vec};
 
 use crate::range::Coder;
 
@@ -73,6 +73,18 @@ pub(crate) const fn context(a: u32, b: u32) -> u32 {
 const TABLE_BITS: u32 = 18;
 /// From so many bits seen on, a probability moves by a fixed share.
 const MOST_SEEN: u16 = 60;
+/// Bits of a share of one.
+const SHARE_BITS: u32 = 15;
+/// How far a probability moves, by the bits it has seen: `10 / (10 seen + 16)`, which makes it the mean of them at first.
+const SHARES: [i32; MOST_SEEN as usize + 1] = {
+    let mut shares = [0; MOST_SEEN as usize + 1];
+    let (mut seen, mut divisor) = (0, 16);
+    while seen < shares.len() {
+        shares[seen] = (10 << SHARE_BITS) / divisor;
+        (seen, divisor) = (seen + 1, divisor + 10);
+    }
+    shares
+};
 /// Upper bits of a number that are modelled; those below are as good as random.
 const MODELLED_BITS: u32 = 8;
 /// How fast weights follow.
@@ -81,6 +93,7 @@ const LEARNING_RATE: i32 = 12;
 const FIRST_WEIGHT: i32 = 20_000;
 /// Weights differ by how often the two most special contexts were seen.
 const EXPERIENCES: usize = 5;
+const WEIGHT_SETS: usize = SITES * EXPERIENCES * EXPERIENCES;
 
 /// The probability of a one, of 65,536, and how many bits it has seen.
 #[derive(Clone, Copy, Debug)]
@@ -92,15 +105,13 @@ struct Estimate {
 impl Estimate {
     const UNKNOWN: Self = Self { one: 1 << 15, seen: 0 };
 
-    /// `10 / (10 seen + 16)` of the way to `bit`: the mean of what was seen, at first.
-    const fn update(&mut self, bit: bool) {
-        let target: i32 = if bit { u16::MAX as i32 } else { 0 };
-        let step = (target - self.one as i32) * 10 / (10 * self.seen as i32 + 16);
+    /// A share of the way to `bit`, see [`SHARES`].
+    fn update(&mut self, bit: bool) {
+        let one = i32::from(self.one);
+        let target = if bit { i32::from(u16::MAX) } else { 0 };
+        let moved = one + ((target - one) * SHARES[usize::from(self.seen)] >> SHARE_BITS);
         // Between the old value and the target, which both fit.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        {
-            self.one = (self.one as i32 + step) as u16;
-        }
+        self.one = u16::try_from(moved).unwrap_or(self.one);
         if self.seen < MOST_SEEN {
             self.seen += 1;
         }
@@ -145,21 +156,21 @@ fn stretches() -> Box<[i16; 4096]> {
 /// Everything that was learned about bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
-    estimates: Vec<Estimate>,
-    weights: Vec<Contexts3>,
+    estimates: Box<[Estimate; 1 << TABLE_BITS]>,
+    weights: Box<[[i32; 3]; WEIGHT_SETS]>,
     stretch: Box<[i16; 4096]>,
 }
 
-type Contexts3 = [i32; 3];
-
 impl Default for Model {
     fn default() -> Self {
-        Self {
-            estimates: vec![Estimate::UNKNOWN; 1 << TABLE_BITS],
-            weights: vec![[FIRST_WEIGHT; 3]; SITES * EXPERIENCES * EXPERIENCES],
-            stretch: stretches(),
-        }
+        Self { estimates: boxed(Estimate::UNKNOWN), weights: boxed([FIRST_WEIGHT; 3]), stretch: stretches() }
     }
+}
+
+/// `N` times `value`, never on the stack.
+fn boxed<T: Clone, const N: usize>(value: T) -> Box<[T; N]> {
+    let values: Result<Box<[T; N]>, _> = vec![value; N].into_boxed_slice().try_into();
+    values.ok().expect("N values, just made")
 }
 
 impl Model {

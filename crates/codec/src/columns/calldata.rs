@@ -58,16 +58,12 @@ pub(super) struct Key {
     pub(super) method: Method,
 }
 
-impl Key {
-    pub(super) fn context(self) -> u32 {
-        let contract = self.contract.map_or(u32::MAX - 2, Recipient::number);
-        context(context(contract, self.method.number()), 0x99)
-    }
-}
-
 /// What is known of calls of a method.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Call {
+    /// Contexts: the method of the contract, and the method of any contract.
+    special: u32,
+    general: u32,
     slots: Vec<Slot>,
     /// Of the last call, without the selector.
     length: usize,
@@ -76,13 +72,25 @@ pub(super) struct Call {
     pub(super) values: Vec<U256>,
 }
 
+impl Call {
+    /// For contexts: the method of the contract.
+    pub(super) const fn context(&self) -> u32 {
+        self.special
+    }
+}
+
+/// Names a [`Call`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallId(usize);
+
 /// All calls so far.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
     selectors: Dictionary<FixedBytes<SELECTOR_BYTES>>,
     /// The selectors used last, by what is around them.
     recent: BTreeMap<u32, Vec<u32>>,
-    calls: BTreeMap<Key, Call>,
+    calls: Vec<Call>,
+    ids: BTreeMap<Key, CallId>,
     slots: usize,
     shared: Slot,
 }
@@ -92,7 +100,8 @@ impl Default for Calls {
         Self {
             selectors: Dictionary::new("selector", 16),
             recent: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            calls: Vec::new(),
+            ids: BTreeMap::new(),
             slots: 0,
             shared: Slot::default(),
         }
@@ -100,25 +109,42 @@ impl Default for Calls {
 }
 
 impl Calls {
-    pub(super) fn call(&mut self, key: Key) -> &mut Call {
-        self.calls.entry(key).or_default()
+    /// The calls of a method, from the first one on.
+    pub(super) fn id(&mut self, key: Key) -> CallId {
+        *self.ids.entry(key).or_insert_with(|| {
+            let contract = key.contract.map_or(u32::MAX - 2, Recipient::number);
+            let general = key.method.number();
+            self.calls.push(Call {
+                special: context(context(contract, general), 0x99),
+                general,
+                slots: Vec::new(),
+                length: 0,
+                gas_limits: Vec::new(),
+                values: Vec::new(),
+            });
+            CallId(self.calls.len() - 1)
+        })
+    }
+
+    pub(super) fn get(&mut self, id: CallId) -> &mut Call {
+        &mut self.calls[id.0]
     }
 
     /// The slot of the argument at `position`.
-    pub(super) fn slot(&mut self, key: Key, position: usize) -> (&mut Slot, Place) {
+    pub(super) fn slot(&mut self, id: CallId, position: usize) -> (&mut Slot, Place) {
         let index = if position < OWN_SLOTS { position } else { OWN_SLOTS + position % 4 };
+        let call = &mut self.calls[id.0];
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let place = Place {
-            special: context(key.context(), number),
-            general: context(context(key.method.number(), 0x33), number),
+            special: context(call.special, number),
+            general: context(context(call.general, 0x33), number),
         };
-        let call = self.calls.entry(key).or_default();
         let missing = (index + 1).saturating_sub(call.slots.len());
         if self.slots + missing > MAX_SLOTS {
             return (&mut self.shared, place);
         }
-        self.slots += missing;
         if missing > 0 {
+            self.slots += missing;
             call.slots.resize_with(index + 1, Slot::default);
         }
         (&mut call.slots[index], place)
@@ -210,11 +236,11 @@ impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
         }
         let arguments = self.data.len().saturating_sub(SELECTOR_BYTES);
         let method = self.selector(contexts[0], to)?;
-        let key = Key { contract: Some(contract), method };
-        let length = self.length(key, arguments)?;
+        let call = self.calls.id(Key { contract: Some(contract), method });
+        let length = self.length(call, arguments)?;
         self.scribe.coder.spend(length)?;
         self.words.begin();
-        self.frame(key, length, 0)?;
+        self.frame(call, length, 0)?;
         Ok((method, self.data))
     }
 
@@ -227,40 +253,46 @@ impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
     }
 
     /// Length of the arguments.
-    fn length(&mut self, key: Key, length: usize) -> Result<usize, Fault> {
-        let (special, general) = (key.context(), key.method.number());
-        let last = self.calls.call(key).length;
-        if self.scribe.flag(Site::SameLength, [special, general, 0], length == last) {
-            return Ok(last);
+    fn length(&mut self, call: CallId, length: usize) -> Result<usize, Fault> {
+        let call = self.calls.get(call);
+        let (special, general) = (call.special, call.general);
+        if self.scribe.flag(Site::SameLength, [special, general, 0], length == call.length) {
+            return Ok(call.length);
         }
         let whole =
             self.scribe.flag(Site::WholeWords, [special, general, 0], length.is_multiple_of(WORD_BYTES));
         let unit = if whole { WORD_BYTES } else { 1 };
         let units = self.scribe.length(Site::Length, [special, general, u32::from(whole)], length / unit)?;
-        let length = units.checked_mul(unit).ok_or(Fault::TooLong)?;
-        self.calls.call(key).length = length;
-        Ok(length)
+        call.length = units.checked_mul(unit).ok_or(Fault::TooLong)?;
+        Ok(call.length)
     }
 
     /// `length` bytes of arguments.
-    fn frame(&mut self, key: Key, length: usize, depth: u32) -> Result<(), Fault> {
+    fn frame(&mut self, call: CallId, length: usize, depth: u32) -> Result<(), Fault> {
         let end = self.done + length;
         let mut position = 0;
         while end - self.done >= WORD_BYTES {
             let mut word = B256::default();
             word.copy_from_slice(self.next(WORD_BYTES));
-            let (slot, place) = self.calls.slot(key, position);
+            let (slot, place) = self.calls.slot(call, position);
             self.words.code(self.scribe, self.addresses, self.own, (slot, place), &mut word)?;
             self.put(word.as_slice());
             position += 1;
-            self.payload(&word, place, key, end, depth)?;
+            self.payload(&word, place, call, end, depth)?;
         }
         self.text(end - self.done)
     }
 
     /// What follows a word that is the length of bytes: a call inside of this one, or bytes without structure. Whole
     /// words go on as such.
-    fn payload(&mut self, word: &B256, place: Place, key: Key, end: usize, depth: u32) -> Result<(), Fault> {
+    fn payload(
+        &mut self,
+        word: &B256,
+        place: Place,
+        call: CallId,
+        end: usize,
+        depth: u32,
+    ) -> Result<(), Fault> {
         let left = end - self.done;
         let length = U256::from_be_bytes(word.0);
         let Some(length) = usize::try_from(length).ok().filter(|length| *length <= left) else {
@@ -272,14 +304,15 @@ impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
         let padding = (length.next_multiple_of(WORD_BYTES) - length).min(left - length);
         let is_payload = C::READS || self.next(left)[length..][..padding].iter().all(|byte| *byte == 0);
         let may_be_call = length % WORD_BYTES == SELECTOR_BYTES && depth < MAX_DEPTH;
-        let method = key.method.number();
+        let method = self.calls.get(call).general;
         let contexts = [context(place.special, 1), context(method, 2), u32::from(may_be_call)];
         if !self.scribe.flag(Site::Nested, contexts, is_payload) {
             return Ok(());
         }
         if may_be_call {
             let method = self.selector(context(place.special, 5), context(method, 0x5e1))?;
-            self.frame(Key { contract: None, method }, length - SELECTOR_BYTES, depth + 1)?;
+            let inner = self.calls.id(Key { contract: None, method });
+            self.frame(inner, length - SELECTOR_BYTES, depth + 1)?;
         } else {
             self.text(length)?;
         }

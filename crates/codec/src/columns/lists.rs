@@ -45,9 +45,9 @@ impl<C: Coder> Lists<'_, '_, C> {
             let contexts = [place, recipient.number(), 1];
             let keys = self.scribe.length(Site::AccessListLength, contexts, access.keys.len())?;
             self.grow(&mut access.keys, keys, KEY_BYTES)?;
-            let key = Key { contract: Some(recipient), method: Method::StorageKeys };
+            let storage = self.calls.id(Key { contract: Some(recipient), method: Method::StorageKeys });
             for (position, word) in access.keys.iter_mut().enumerate() {
-                let slot = self.calls.slot(key, position);
+                let slot = self.calls.slot(storage, position);
                 self.words.code(self.scribe, self.addresses, self.own, slot, word)?;
             }
         }

@@ -126,10 +126,10 @@ impl Columns {
         let (method, data) = walk.calldata(who, recipient)?;
         tx.data = data;
 
-        let key = Key { contract: Some(recipient), method };
-        let this = key.context();
+        let call = self.calls.id(Key { contract: Some(recipient), method });
+        let call = self.calls.get(call);
+        let this = call.context();
         let contexts = [context(who, this), this, u32::from(method == Method::None)];
-        let call = self.calls.call(key);
         scribe.coder.column(Column::Value);
         self.amounts.value(scribe, call, contexts, &mut tx.value)?;
         scribe.coder.column(Column::GasLimit);
