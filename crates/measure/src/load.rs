@@ -120,8 +120,7 @@ impl Load {
         let mut channel = Channel { first_number: BlockNumber(first_number), blocks, ..Channel::default() };
         channel.parent_hash = hash("block", first_number - 1);
         channel.tip_hash = hash("block", channel.last_number().0);
-        channel.last_origin_hash =
-            hash("origin", channel.last_origin_number().map_or(0, |number| number.0));
+        channel.last_origin_hash = hash("origin", channel.last_origin_number().map_or(0, |number| number.0));
         channel
     }
 
@@ -161,7 +160,9 @@ fn check(raw: &[u8], chain_id: &mut Option<u64>) -> Result<Address, LoadError> {
         return Err(LoadError::NotCanonical);
     }
     match (tx.chain_id(), *chain_id) {
-        (Some(found), Some(expected)) if found != expected => return Err(LoadError::Chain { expected, found }),
+        (Some(found), Some(expected)) if found != expected => {
+            return Err(LoadError::Chain { expected, found });
+        }
         (Some(found), _) => *chain_id = Some(found),
         (None, _) => {}
     }

@@ -170,10 +170,16 @@ impl Subject {
     fn round(&mut self) {
         let channels = &self.channels;
         measure_again(&mut self.encode, || {
-            channels.iter().map(|sealed| sealed.codec.encode(&sealed.channel).map_or(0, |bytes| bytes.len())).sum()
+            channels
+                .iter()
+                .map(|sealed| sealed.codec.encode(&sealed.channel).map_or(0, |bytes| bytes.len()))
+                .sum()
         });
         measure_again(&mut self.decode, || {
-            channels.iter().map(|sealed| sealed.codec.decode(&sealed.bytes).map_or(0, |blocks| blocks.len())).sum()
+            channels
+                .iter()
+                .map(|sealed| sealed.codec.decode(&sealed.bytes).map_or(0, |blocks| blocks.len()))
+                .sum()
         });
     }
 

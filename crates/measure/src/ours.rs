@@ -1,7 +1,7 @@
 //! Our own codec. Only this file knows how `lockstep-codec` is called.
 
 use alloy_primitives::Address;
-use lockstep_codec::{BatchBlock, Channel, EncodeError};
+use lockstep_codec::{BatchBlock, Channel, DecodeError, EncodeError};
 
 use crate::{Codec, Column, Unfit};
 
@@ -25,7 +25,7 @@ impl Codec for Ours {
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Vec<BatchBlock>, Unfit> {
-        lockstep_codec::decode(bytes).map(|channel| channel.blocks).map_err(Unfit::failed)
+        decode(bytes).map(|channel| channel.blocks).map_err(Unfit::failed)
     }
 
     fn after(&self, _channel: &Channel, _senders: &[Vec<Address>]) -> Box<dyn Codec> {
@@ -33,10 +33,24 @@ impl Codec for Ours {
     }
 
     fn columns(&self, channel: &Channel) -> Vec<Column> {
-        let Ok(bytes) = self.encode(channel) else { return Vec::new() };
-        let column = |name: &str, bytes: usize| Column { name: name.to_owned(), bits: 8.0 * exact(bytes) };
-        vec![column("header", HEADER_BYTES), column("body", bytes.len() - HEADER_BYTES)]
+        columns(channel)
     }
+}
+
+/// The channel in `bytes`.
+///
+/// # Errors
+/// In the words of the codec.
+pub fn decode(bytes: &[u8]) -> Result<Channel, DecodeError> {
+    lockstep_codec::decode(bytes)
+}
+
+/// What the parts of `channel` take, as the default encoder writes it; empty for one that has no encoding.
+#[must_use]
+pub fn columns(channel: &Channel) -> Vec<Column> {
+    let Ok(bytes) = lockstep_codec::encode(channel) else { return Vec::new() };
+    let column = |name: &str, bytes: usize| Column { name: name.to_owned(), bits: 8.0 * exact(bytes) };
+    vec![column("header", HEADER_BYTES), column("body", bytes.len() - HEADER_BYTES)]
 }
 
 /// Sizes in memory are far below the 2^53 that an `f64` holds exactly.

@@ -38,7 +38,10 @@ fn the_golden_load_is_the_traffic_of_every_type() {
     if std::env::var_os("LOCKSTEP_BLESS").is_some() {
         fs::write(&path, &text).unwrap();
     }
-    assert!(fs::read_to_string(path).unwrap() == text, "LOCKSTEP_BLESS=1 writes it anew, then that of kona too");
+    assert!(
+        fs::read_to_string(path).unwrap() == text,
+        "LOCKSTEP_BLESS=1 writes it anew, then that of kona too"
+    );
 }
 
 #[test]

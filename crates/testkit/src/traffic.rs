@@ -4,7 +4,8 @@
 
 use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use alloy_consensus::{
-    SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxEnvelope, TxLegacy, transaction::RlpEcdsaEncodableTx,
+    SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxEnvelope, TxLegacy,
+    transaction::RlpEcdsaEncodableTx,
 };
 use alloy_eips::{
     Encodable2718,
@@ -119,7 +120,8 @@ struct Town {
 impl Town {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let wallets = (0..SENDERS).map(|index| Wallet { key: key(seed, index), nonce: rng.below(400) }).collect();
+        let wallets =
+            (0..SENDERS).map(|index| Wallet { key: key(seed, index), nonce: rng.below(400) }).collect();
         let accounts = |of: &str, count| (0..count).map(|index| account(seed, of, index)).collect();
         let (recipients, tokens) = (accounts("recipient", RECIPIENTS), accounts("token", TOKENS));
         Self { rng, wallets, recipients, tokens, base_fee: GWEI / 100 }

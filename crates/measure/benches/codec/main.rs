@@ -64,7 +64,13 @@ fn report(args: &Args, load: impl FnOnce() -> Result<Load, Box<dyn Error>>) -> R
     if !load.name.contains(&args.only) {
         return Ok(());
     }
-    println!("\n{}: {} transactions of {} bytes in {} blocks", load.name, load.transactions(), load.raw_bytes(), load.blocks());
+    println!(
+        "\n{}: {} transactions of {} bytes in {} blocks",
+        load.name,
+        load.transactions(),
+        load.raw_bytes(),
+        load.blocks()
+    );
     let measured = measure(&load)?;
     measured.iter().for_each(|measurement| println!("{measurement}"));
     if let Some(table) = measured.iter().find_map(lockstep_measure::Measurement::table) {

@@ -28,9 +28,10 @@ pub(super) fn number(input: &mut &[u8], what: &'static str) -> Result<u64, SpanE
 /// Appends `bits` as one big-endian number of as many bytes as they need.
 pub(super) fn put_bits(out: &mut Vec<u8>, bits: &[bool]) {
     let begin = out.len();
-    out.extend(bits.chunks(8).map(|byte| {
-        byte.iter().enumerate().fold(0u8, |sum, (place, bit)| sum | u8::from(*bit) << place)
-    }));
+    out.extend(
+        bits.chunks(8)
+            .map(|byte| byte.iter().enumerate().fold(0u8, |sum, (place, bit)| sum | u8::from(*bit) << place)),
+    );
     out[begin..].reverse();
 }
 
@@ -41,7 +42,11 @@ pub(super) fn bits(input: &mut &[u8], count: usize, what: &'static str) -> Resul
 }
 
 /// Takes `count` bytes from `input`.
-pub(super) fn take<'a>(input: &mut &'a [u8], count: usize, what: &'static str) -> Result<&'a [u8], SpanError> {
+pub(super) fn take<'a>(
+    input: &mut &'a [u8],
+    count: usize,
+    what: &'static str,
+) -> Result<&'a [u8], SpanError> {
     let (taken, rest) = input.split_at_checked(count).ok_or(SpanError::Malformed(what))?;
     *input = rest;
     Ok(taken)

@@ -143,7 +143,9 @@ impl Data {
         let Rest { to, nonce, gas_limit, signature, chain_id } = rest;
         let id = chain_id.unwrap_or_default();
         Some(match self {
-            Self::Legacy(tx) => TxLegacy { to, nonce, gas_limit, chain_id, ..tx }.into_signed(signature).into(),
+            Self::Legacy(tx) => {
+                TxLegacy { to, nonce, gas_limit, chain_id, ..tx }.into_signed(signature).into()
+            }
             Self::Eip2930(tx) => {
                 TxEip2930 { to, nonce, gas_limit, chain_id: id, ..tx }.into_signed(signature).into()
             }

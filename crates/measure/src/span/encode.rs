@@ -15,8 +15,7 @@ use super::{
 /// # Errors
 /// [`SpanError`]: there is no block, or a transaction that span batches do not hold.
 pub fn encode(channel: &Channel, genesis_time: u64) -> Result<Vec<u8>, SpanError> {
-    let (first, origin) =
-        channel.blocks.first().zip(channel.last_origin_number()).ok_or(SpanError::Empty)?;
+    let (first, origin) = channel.blocks.first().zip(channel.last_origin_number()).ok_or(SpanError::Empty)?;
     let mut out = vec![SPAN_BATCH];
     put_number(&mut out, first.timestamp - genesis_time);
     put_number(&mut out, origin.0);
