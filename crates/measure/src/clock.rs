@@ -7,18 +7,31 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Shortest time that is measured; what takes less is repeated.
-const SHORTEST: Duration = Duration::from_millis(200);
+/// How carefully time is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Times that everything is measured; the median counts.
+    pub rounds: usize,
+    /// Shortest time that is measured; what takes less is repeated.
+    pub shortest: Duration,
+}
+
+impl Timing {
+    /// Enough for figures.
+    pub const FULL: Self = Self { rounds: 3, shortest: Duration::from_millis(200) };
+    /// Everything once: where figures do not matter.
+    pub const ONCE: Self = Self { rounds: 1, shortest: Duration::ZERO };
+}
 
 /// Processor time for one call of `work` on this thread: other programs on the machine do not count.
-pub(crate) fn time<T>(mut work: impl FnMut() -> T) -> Duration {
+pub(crate) fn time<T>(shortest: Duration, mut work: impl FnMut() -> T) -> Duration {
     let begin = Stamp::now();
     let mut calls = 0;
     loop {
         black_box(work());
         calls += 1;
         let spent = begin.elapsed();
-        if spent >= SHORTEST {
+        if spent >= shortest {
             return spent / calls;
         }
     }

@@ -32,6 +32,7 @@ mod plain;
 mod span;
 mod split;
 
+pub use clock::Timing;
 pub use codec::{Codec, Column, Unfit};
 pub use input::InputError;
 pub use load::{BLOCK_TIME, GENESIS_TIME, Load, LoadError};

@@ -6,13 +6,11 @@ use lockstep_codec::BatchBlock;
 
 use crate::{
     Codec, Column, Load, Peer, Unfit,
-    clock::time,
+    clock::{Timing, time},
     ours::Ours,
     split::{Sealed, split},
 };
 
-/// Times that everything is measured; the median counts.
-const ROUNDS: usize = 3;
 /// What takes longer is measured once: it is far from 1 % of accuracy mattering.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -66,17 +64,17 @@ pub struct Measurement {
 
 /// Encodes `load` with our codec and those of peers, ours first.
 ///
-/// What every codec wrote is decoded and compared before anything is timed. Then all are timed in turns, three
-/// times; the median counts.
+/// What every codec wrote is decoded and compared before anything is timed. Then all are timed in turns, one round
+/// after the other; the median counts.
 ///
 /// # Errors
 /// [`MeasureError`] if a codec refuses the load or does not give it back.
-pub fn measure(load: &Load) -> Result<Vec<Measurement>, MeasureError> {
+pub fn measure(load: &Load, timing: Timing) -> Result<Vec<Measurement>, MeasureError> {
     let peers = Peer::all(load.chain_id()).map(|peer| Box::new(peer) as Box<dyn Codec>);
     let codecs = std::iter::once(Box::new(Ours::default()) as Box<dyn Codec>).chain(peers);
     let mut subjects = codecs.map(|codec| Subject::new(codec, load)).collect::<Result<Vec<_>, _>>()?;
-    for _ in 0..ROUNDS {
-        subjects.iter_mut().for_each(Subject::round);
+    for _ in 0..timing.rounds {
+        subjects.iter_mut().for_each(|subject| subject.round(timing.shortest));
     }
     Ok(subjects.iter().map(|subject| subject.measurement(load)).collect())
 }
@@ -167,15 +165,15 @@ impl Subject {
         Ok(Self { name, channels, encode: Vec::new(), decode: Vec::new() })
     }
 
-    fn round(&mut self) {
+    fn round(&mut self, shortest: Duration) {
         let channels = &self.channels;
-        measure_again(&mut self.encode, || {
+        measure_again(&mut self.encode, shortest, || {
             channels
                 .iter()
                 .map(|sealed| sealed.codec.encode(&sealed.channel).map_or(0, |bytes| bytes.len()))
                 .sum()
         });
-        measure_again(&mut self.decode, || {
+        measure_again(&mut self.decode, shortest, || {
             channels
                 .iter()
                 .map(|sealed| sealed.codec.decode(&sealed.bytes).map_or(0, |blocks| blocks.len()))
@@ -202,9 +200,9 @@ impl Subject {
 }
 
 /// Adds a measurement, unless the first has shown that it takes long.
-fn measure_again(times: &mut Vec<Duration>, work: impl FnMut() -> usize) {
+fn measure_again(times: &mut Vec<Duration>, shortest: Duration, work: impl FnMut() -> usize) {
     if times.first().is_none_or(|first| *first < SLOW) {
-        times.push(time(work));
+        times.push(time(shortest, work));
     }
 }
 

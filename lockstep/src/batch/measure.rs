@@ -3,11 +3,11 @@
 use std::{
     fs::File,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use eyre::{WrapErr, eyre};
-use lockstep_measure::{Load, Measurement};
+use lockstep_measure::{Load, Measurement, Timing};
 
 /// The name that stands for standard input.
 const STDIN: &str = "-";
@@ -27,15 +27,15 @@ pub(super) struct MeasureArgs {
 /// A file was left out.
 pub(super) async fn run(args: MeasureArgs) -> eyre::Result<()> {
     // One thread that computes for long.
-    tokio::task::spawn_blocking(move || measure_all(&args.files, &mut io::stdout().lock()))
+    tokio::task::spawn_blocking(move || measure_all(&args.files, Timing::FULL, &mut io::stdout().lock()))
         .await
         .map_err(|_| eyre!("measuring panicked"))?
 }
 
-fn measure_all(files: &[PathBuf], out: &mut impl Write) -> eyre::Result<()> {
+fn measure_all(files: &[PathBuf], timing: Timing, out: &mut impl Write) -> eyre::Result<()> {
     let (mut measured, mut failures) = (Vec::new(), Vec::new());
     for file in files {
-        match measure_file(file, out) {
+        match measure_file(file, timing, out) {
             Ok(measurements) => measured.push(measurements),
             Err(error) => failures.push(error),
         }
@@ -49,7 +49,7 @@ fn measure_all(files: &[PathBuf], out: &mut impl Write) -> eyre::Result<()> {
     Err(last)
 }
 
-fn measure_file(file: &PathBuf, out: &mut impl Write) -> eyre::Result<Vec<Measurement>> {
+fn measure_file(file: &Path, timing: Timing, out: &mut impl Write) -> eyre::Result<Vec<Measurement>> {
     let name = file.display().to_string();
     let load = if name == STDIN {
         Load::read("stdin", io::stdin().lock())?
@@ -57,7 +57,8 @@ fn measure_file(file: &PathBuf, out: &mut impl Write) -> eyre::Result<Vec<Measur
         let content = File::open(file).wrap_err_with(|| format!("cannot open {name}"))?;
         Load::read(&name, content)?
     };
-    let measured = lockstep_measure::measure(&load).wrap_err_with(|| format!("cannot measure {name}"))?;
+    let measured =
+        lockstep_measure::measure(&load, timing).wrap_err_with(|| format!("cannot measure {name}"))?;
     let (txs, raw, blocks) = (load.transactions(), load.raw_bytes(), load.blocks());
     writeln!(out, "{name}: {txs} transactions of {raw} bytes in {blocks} blocks")?;
     write_all(&measured, out)?;
@@ -111,7 +112,7 @@ mod tests {
             fs::write(file, content).unwrap();
         }
         let mut out = Vec::new();
-        let result = measure_all(&files, &mut out);
+        let result = measure_all(&files, Timing::ONCE, &mut out);
         (String::from_utf8(out).unwrap(), result)
     }
 

@@ -16,7 +16,7 @@
 
 use std::{env, error::Error, fs::File, path::PathBuf, process::ExitCode};
 
-use lockstep_measure::{Load, measure};
+use lockstep_measure::{Load, Measurement, Timing, measure};
 use lockstep_testkit::traffic::{self, Asset, Recipients, Traffic};
 
 /// What the command line asks for.
@@ -71,9 +71,9 @@ fn report(args: &Args, load: impl FnOnce() -> Result<Load, Box<dyn Error>>) -> R
         load.raw_bytes(),
         load.blocks()
     );
-    let measured = measure(&load)?;
+    let measured = measure(&load, if args.measured { Timing::FULL } else { Timing::ONCE })?;
     measured.iter().for_each(|measurement| println!("{measurement}"));
-    if let Some(table) = measured.iter().find_map(lockstep_measure::Measurement::table) {
+    if let Some(table) = measured.iter().find_map(Measurement::table) {
         print!("{table}");
     }
     Ok(())
