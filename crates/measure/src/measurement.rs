@@ -71,7 +71,7 @@ pub struct Measurement {
 /// [`MeasureError`] if a codec refuses the load or does not give it back.
 pub fn measure(load: &Load, timing: Timing) -> Result<Vec<Measurement>, MeasureError> {
     let peers = Peer::all(load.chain_id()).map(|peer| Box::new(peer) as Box<dyn Codec>);
-    let codecs = std::iter::once(Box::new(Ours::default()) as Box<dyn Codec>).chain(peers);
+    let codecs = std::iter::once(Box::new(Ours) as Box<dyn Codec>).chain(peers);
     let mut subjects = codecs.map(|codec| Subject::new(codec, load)).collect::<Result<Vec<_>, _>>()?;
     for _ in 0..timing.rounds {
         subjects.iter_mut().for_each(|subject| subject.round(timing.shortest));

@@ -272,7 +272,7 @@ impl Town {
     fn delegation(&mut self, authorizations: usize, access_list: AccessList) -> SignedTx {
         let wallet = self.rng.index(self.wallets.len());
         let authorize = |index: usize| {
-            let chain_id = if index % 2 == 0 { U256::ZERO } else { U256::from(CHAIN_ID) };
+            let chain_id = if index.is_multiple_of(2) { U256::ZERO } else { U256::from(CHAIN_ID) };
             let authorization = Authorization { chain_id, address: self.tokens[index], nonce: index as u64 };
             let hash = authorization.signature_hash();
             let signature = self.wallets[index].key.sign_hash_sync(&hash).expect("a key in memory signs");

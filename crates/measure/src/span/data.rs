@@ -45,6 +45,7 @@ struct Eip7702 {
 }
 
 /// What stands in columns of its own.
+#[derive(Clone, Copy)]
 pub(super) struct Rest {
     pub(super) to: TxKind,
     pub(super) nonce: u64,
