@@ -2,7 +2,6 @@
 //! from L1 alone.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod batch;
 mod bridge;
 mod dapps;
 mod forced;
