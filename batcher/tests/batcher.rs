@@ -11,7 +11,7 @@ use alloy::{
 };
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Eip658Value, Receipt, SignableTransaction, TxEip1559};
 use lockstep_batcher::{BatcherConfig, BatcherHooks, DataAvailability};
-use lockstep_codec::{Channel, decode, parent_hash};
+use lockstep_codec::{Channel, decode, decode_header};
 use lockstep_deploy::{DeployPlan, deploy};
 use lockstep_devnet::{Anvil, AnvilOptions, TestDatabase, Tools, test_database};
 use lockstep_index::{Index, head, lease, rewind, seal, submission};
@@ -128,9 +128,7 @@ impl World {
 
     /// The channel in `data`, on top of the blocks before it.
     async fn decoded(&self, data: &[u8]) -> Channel {
-        let parent = parent_hash(data).unwrap();
-        let parent = lockstep_index::block::by_hash(self.index.pool(), parent).await.unwrap();
-        let first = BlockNumber(parent.map_or(1, |parent| parent.header.number + 1));
+        let first = decode_header(data).unwrap().first_number;
         let history = lockstep_batcher::history(&self.index, first).await.unwrap();
         decode(data, &history).unwrap()
     }

@@ -13,15 +13,25 @@ fn table() -> String {
     let mut command = crate::Cli::command();
     command.build();
     let mut out = String::new();
+    tables(&mut out, "lockstep", &command);
+    out
+}
+
+/// Of the subcommands of `command`, which is called as `name`; of theirs, where they have some.
+fn tables(out: &mut String, name: &str, command: &clap::Command) {
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        let _ = writeln!(out, "\n`lockstep {}`: {}\n", sub.get_name(), sub.get_about().unwrap_or_default());
+        let name = format!("{name} {}", sub.get_name());
+        if sub.has_subcommands() {
+            tables(out, &name, sub);
+            continue;
+        }
+        let _ = writeln!(out, "\n`{name}`: {}\n", sub.get_about().unwrap_or_default());
         out.push_str("| flag | variable | default | meaning |\n|---|---|---|---|\n");
         let flags = sub.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some());
         for arg in flags.filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version")) {
             let _ = writeln!(out, "{}", row(arg));
         }
     }
-    out
 }
 
 fn row(arg: &clap::Arg) -> String {

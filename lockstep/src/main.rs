@@ -1,5 +1,6 @@
 //! `lockstep`: one binary for every role. Wiring only; the rules are in the libraries.
 
+mod batch;
 mod config_table;
 mod dev;
 mod env_examples;
@@ -34,6 +35,8 @@ enum Command {
     Verifier(lockstep_verifier::VerifierConfig),
     /// Execute a block of the chain again and draw or describe how: workers, waits, conflicts, hottest keys.
     TraceBlock(trace_block::TraceBlockArgs),
+    /// Compare codecs on raw transactions, or look into a batch.
+    Batch(batch::BatchArgs),
 }
 
 #[tokio::main]
@@ -52,7 +55,7 @@ fn parse() -> Cli {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let unasked = matches.value_source("filter") == Some(ValueSource::DefaultValue);
-    if unasked && matches!(cli.command, Command::Dev(_) | Command::TraceBlock(_)) {
+    if unasked && matches!(cli.command, Command::Dev(_) | Command::TraceBlock(_) | Command::Batch(_)) {
         "warn".clone_into(&mut cli.telemetry.filter);
     }
     cli
@@ -68,6 +71,7 @@ async fn run(cli: Cli) -> eyre::Result<()> {
         Command::Batcher(config) => lockstep_batcher::run(config, Default::default(), shutdown).await,
         Command::Verifier(config) => lockstep_verifier::run(config, Default::default(), shutdown).await,
         Command::TraceBlock(args) => trace_block::run(args).await,
+        Command::Batch(args) => batch::run(args).await,
     }
 }
 

@@ -40,6 +40,7 @@ pub const DEFAULT_QUALITY: u8 = 10;
 
 /// The only version so far.
 const VERSION: u8 = 1;
+const CHECKSUM_BYTES: usize = 4;
 /// Consecutive L2 blocks, without what L1 already knows (attributes and deposits).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
@@ -118,6 +119,9 @@ pub enum DecodeError {
     /// The compressed part is not a brotli stream of the announced length.
     #[error("compressed text is corrupt")]
     Corrupt,
+    /// The transactions are not those that were encoded.
+    #[error("checksum does not match: the channel is damaged, or follows another history")]
+    Checksum,
     /// Bytes that nothing refers to.
     #[error("{0} bytes are left over")]
     Trailing(usize),
@@ -211,6 +215,7 @@ fn parts(
     for length in [channel.blocks.len(), coded.len(), packed.len(), text.len()] {
         varint::put(&mut header, length as u64);
     }
+    header.extend_from_slice(&checksum(&channel.blocks).to_be_bytes());
     Ok(Parts { header, coded, packed, raw })
 }
 
@@ -288,29 +293,42 @@ const fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), E
     if found > limit { Err(EncodeError::TooMany { what, found, limit }) } else { Ok(()) }
 }
 
-/// The hash of the block that a channel says it follows: whether its history is the one at hand.
+/// What a channel says before its columns: enough to know which history it refers to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelHeader {
+    /// Hash of the block before the first.
+    pub parent_hash: B256,
+    /// Hash of the last block, as the sequencer claims it.
+    pub tip_hash: B256,
+    /// Hash of the last block's L1 origin.
+    pub last_origin_hash: B256,
+    /// Number of the first block.
+    pub first_number: BlockNumber,
+}
+
+/// Reads the header of a channel, and no more.
 ///
 /// # Errors
 /// [`DecodeError`] if the bytes are not even the beginning of a channel.
-pub fn parent_hash(input: &[u8]) -> Result<B256, DecodeError> {
-    Ok(header(&mut &*input)?.parent_hash)
+pub fn decode_header(input: &[u8]) -> Result<ChannelHeader, DecodeError> {
+    header(&mut &*input)
 }
 
 /// Reads a channel that follows `history` from exactly all of `input`. Never panics, whatever the bytes.
 ///
-/// Every limit is checked before memory is taken for what it limits. With another history the result is
-/// another channel, or an error: compare [`parent_hash`] first.
+/// Every limit is checked before memory is taken for what it limits. Another history gives an
+/// error: look at [`decode_header`] first.
 ///
 /// # Errors
 /// [`DecodeError`] names the field and the rule of `docs/format.md` that it breaks.
 pub fn decode(mut input: &[u8], history: &History) -> Result<Channel, DecodeError> {
     let input = &mut input;
-    let mut channel = header(input)?;
-    channel.first_number = BlockNumber(number(input, "first_number")?);
+    let ChannelHeader { parent_hash, tip_hash, last_origin_hash, first_number } = header(input)?;
     let count = length(input, "block count", MAX_BLOCKS)?;
     let coded = length(input, "coded length", MAX_CHANNEL_BYTES)?;
     let packed = length(input, "packed length", MAX_CHANNEL_BYTES)?;
     let text = length(input, "text length", MAX_BODY_BYTES)?;
+    let expected = take(input, CHECKSUM_BYTES, "checksum")?;
     if count == 0 {
         return Err(DecodeError::Empty);
     }
@@ -322,10 +340,11 @@ pub fn decode(mut input: &[u8], history: &History) -> Result<Channel, DecodeErro
         compression::inflate(packed, text).map_err(|_| DecodeError::Corrupt)?
     };
     let mut reader = Reader::new(coded, input, &text, MAX_BODY_BYTES);
-    read_blocks(&mut reader, history, count, &mut channel.blocks)?;
+    let blocks = read_blocks(&mut reader, history, count)?;
     match reader.left() {
         _ if reader.is_exhausted() => Err(DecodeError::Truncated("coded bytes")),
-        0 => Ok(channel),
+        0 if expected != checksum(&blocks).to_be_bytes() => Err(DecodeError::Checksum),
+        0 => Ok(Channel { first_number, parent_hash, tip_hash, last_origin_hash, blocks }),
         left => Err(DecodeError::Trailing(left)),
     }
 }
@@ -334,9 +353,9 @@ fn read_blocks(
     reader: &mut Reader<'_>,
     history: &History,
     count: usize,
-    blocks: &mut Vec<BatchBlock>,
-) -> Result<(), DecodeError> {
+) -> Result<Vec<BatchBlock>, DecodeError> {
     let mut columns = columns_after(history);
+    let mut blocks = Vec::new();
     let mut room = MAX_TRANSACTIONS;
     let (mut timestamp, mut origin) = (0u64, 0u64);
     for _ in 0..count {
@@ -360,11 +379,17 @@ fn read_blocks(
         }
         blocks.push(BatchBlock { timestamp, l1_origin_number: L1BlockNumber(origin), transactions });
     }
-    Ok(())
+    Ok(blocks)
 }
 
-/// Everything before the numbers.
-fn header(input: &mut &[u8]) -> Result<Channel, DecodeError> {
+/// CRC-32 (IEEE 802.3) of all transactions, one after the other.
+fn checksum(blocks: &[BatchBlock]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    blocks.iter().flat_map(|block| &block.transactions).for_each(|tx| hasher.update(tx));
+    hasher.finalize()
+}
+
+fn header(input: &mut &[u8]) -> Result<ChannelHeader, DecodeError> {
     if input.len() > MAX_CHANNEL_BYTES {
         return Err(DecodeError::TooLong(input.len()));
     }
@@ -374,11 +399,11 @@ fn header(input: &mut &[u8]) -> Result<Channel, DecodeError> {
         return Err(DecodeError::Version(*version));
     }
     let mut hash = |what| take(input, 32, what).map(B256::from_slice);
-    Ok(Channel {
+    Ok(ChannelHeader {
         parent_hash: hash("parent_hash")?,
         tip_hash: hash("tip_hash")?,
         last_origin_hash: hash("last_origin_hash")?,
-        ..Channel::default()
+        first_number: BlockNumber(number(input, "first_number")?),
     })
 }
 

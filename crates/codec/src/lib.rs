@@ -40,8 +40,8 @@ mod varint;
 
 pub use blob::{BYTES_PER_BLOB, Blob, BlobError, MAX_BLOB_DATA_BYTES, MAX_BLOBS, from_blobs, to_blobs};
 pub use channel::{
-    BatchBlock, Channel, DecodeError, MAX_BLOCKS, MAX_BODY_BYTES, MAX_CHANNEL_BYTES, MAX_TRANSACTIONS,
-    decode, parent_hash,
+    BatchBlock, Channel, ChannelHeader, DecodeError, MAX_BLOCKS, MAX_BODY_BYTES, MAX_CHANNEL_BYTES,
+    MAX_TRANSACTIONS, decode, decode_header,
 };
 #[cfg(feature = "encode")]
 pub use channel::{DEFAULT_QUALITY, EncodeError, Options, column_bytes, encode};

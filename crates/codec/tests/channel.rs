@@ -9,8 +9,8 @@ mod common;
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use common::{Fields, call};
 use lockstep_codec::{
-    BatchBlock, Channel, DecodeError, EncodeError, History, MAX_BLOCKS, MAX_BODY_BYTES, MAX_CHANNEL_BYTES,
-    MAX_TRANSACTIONS, Options, decode, from_blobs, parent_hash, to_blobs,
+    BatchBlock, Channel, ChannelHeader, DecodeError, EncodeError, History, MAX_BLOCKS, MAX_BODY_BYTES,
+    MAX_CHANNEL_BYTES, MAX_TRANSACTIONS, Options, decode, decode_header, from_blobs, to_blobs,
 };
 use lockstep_primitives::{BlockNumber, L1BlockNumber};
 use proptest::{collection::vec, prelude::*};
@@ -142,8 +142,10 @@ fn what_the_history_knows_is_not_said_again() {
 fn another_history_does_not_give_the_channel() {
     let (history, senders) = history_of_three_blocks();
     let bytes = lockstep_codec::encode(&three_blocks(), &senders, &history, Options::default()).unwrap();
-    assert_ne!(read(&bytes), Ok(three_blocks()));
-    assert_eq!(parent_hash(&bytes), Ok(three_blocks().parent_hash));
+    assert!(read(&bytes).is_err());
+    let Channel { first_number, parent_hash, tip_hash, last_origin_hash, .. } = three_blocks();
+    let header = ChannelHeader { first_number, parent_hash, tip_hash, last_origin_hash };
+    assert_eq!(decode_header(&bytes), Ok(header));
 }
 
 #[test]
@@ -152,10 +154,10 @@ fn unknown_versions_are_refused() {
     for version in [0, 2] {
         bytes[0] = version;
         assert_eq!(read(&bytes), Err(DecodeError::Version(version)));
-        assert_eq!(parent_hash(&bytes), Err(DecodeError::Version(version)));
+        assert_eq!(decode_header(&bytes), Err(DecodeError::Version(version)));
     }
     assert_eq!(read(&[]), Err(DecodeError::Truncated("version")));
-    assert_eq!(parent_hash(&[1; 32]), Err(DecodeError::Truncated("parent_hash")));
+    assert_eq!(decode_header(&[1; 32]), Err(DecodeError::Truncated("parent_hash")));
 }
 
 #[test]
@@ -175,8 +177,21 @@ fn bytes_after_the_end_are_refused() {
     let mut bytes = encode(&one_empty_block()).unwrap();
     let coded = usize::from(bytes[HEADER + 3]);
     bytes[HEADER + 3] += 9;
-    bytes.splice(HEADER + 6 + coded..HEADER + 6 + coded, [7; 9]);
+    let end = HEADER + 10 + coded;
+    bytes.splice(end..end, [7; 9]);
     assert!(matches!(read(&bytes), Err(DecodeError::Trailing(1..=9))));
+}
+
+#[test]
+fn damage_that_decodes_is_found_by_the_checksum() {
+    let bytes = encode(&three_blocks()).unwrap();
+    let mut damaged = bytes.clone();
+    let last = damaged.len() - 1; // of a signature
+    damaged[last] ^= 1;
+    assert_eq!(read(&damaged), Err(DecodeError::Checksum));
+    let mut damaged = bytes;
+    damaged[HEADER + 8] ^= 1;
+    assert_eq!(read(&damaged), Err(DecodeError::Checksum));
 }
 
 #[test]
@@ -196,17 +211,17 @@ fn sums_above_64_bits_are_refused() {
 
 #[test]
 fn lengths_without_content_are_refused() {
-    assert_eq!(read(&after_hashes(&[0, 0, 0, 0])), Err(DecodeError::Empty));
-    assert_eq!(read(&after_hashes(&[1, 5, 0, 0])), Err(DecodeError::Truncated("coded bytes")));
-    assert_eq!(read(&after_hashes(&[1, 0, 5, 0])), Err(DecodeError::Truncated("packed bytes")));
-    assert_eq!(read(&after_hashes(&[1, 0, 0, 5])), Err(DecodeError::Corrupt));
-    assert_eq!(read(&after_hashes(&[1, 0, 1, 0, 0xff])), Err(DecodeError::Corrupt));
+    assert_eq!(read(&after_hashes(&[0, 0, 0, 0, 0, 0, 0, 0])), Err(DecodeError::Empty));
+    assert_eq!(read(&after_hashes(&[1, 5, 0, 0, 0, 0, 0, 0])), Err(DecodeError::Truncated("coded bytes")));
+    assert_eq!(read(&after_hashes(&[1, 0, 5, 0, 0, 0, 0, 0])), Err(DecodeError::Truncated("packed bytes")));
+    assert_eq!(read(&after_hashes(&[1, 0, 0, 5, 0, 0, 0, 0])), Err(DecodeError::Corrupt));
+    assert_eq!(read(&after_hashes(&[1, 0, 1, 0, 0, 0, 0, 0, 0xff])), Err(DecodeError::Corrupt));
 }
 
 #[test]
 fn blocks_that_are_only_announced_are_refused() {
     // Zeros are the likeliest content at first; there is an end to what none at all can stand for.
-    let announced = after_hashes(&[0x80, 0x80, 0x04, 0, 0, 0]); // 65,536 blocks
+    let announced = after_hashes(&[0x80, 0x80, 0x04, 0, 0, 0, 0, 0, 0, 0]); // 65,536 blocks
     assert!(read(&announced).is_err());
 }
 
@@ -325,6 +340,7 @@ proptest! {
             bytes.extend([length as u8 | 0x80, (length >> 7) as u8].iter().take(if length < 128 { 0 } else { 2 }));
             bytes.extend((length < 128).then_some(length as u8));
         }
+        bytes.extend([0; 4]);
         bytes.extend([coded, packed, raw].concat());
         let history = if history { history_of_three_blocks().0 } else { History::default() };
         let _ = decode(&bytes, &history);

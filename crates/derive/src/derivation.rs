@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::mem;
 
 use alloy_primitives::B256;
-use lockstep_codec::{BatchBlock, Channel, DecodeError, History, decode, parent_hash};
+use lockstep_codec::{BatchBlock, Channel, DecodeError, History, decode, decode_header};
 use lockstep_primitives::{
     BlockId, BlockInputs, BlockNumber, Genesis, L1BlockNumber, L2BlockRef, RollupConfig, SystemConfig,
 };
@@ -241,7 +241,7 @@ impl Derivation {
         submission: &Submission,
     ) -> Result<Channel, DropReason> {
         // First of all: a channel on another block refers to another history.
-        let parent = parent_hash(&submission.data).map_err(DropReason::Decode)?;
+        let parent = decode_header(&submission.data).map_err(DropReason::Decode)?.parent_hash;
         if parent != safe.hash {
             return Err(DropReason::Parent { safe: safe.hash, found: parent });
         }

@@ -84,6 +84,21 @@ pub async fn insert(db: impl PgExecutor<'_>, batch: &Batch) -> Result<(), IndexE
     Ok(())
 }
 
+/// The batch that the inbox numbers `index`.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
+pub async fn by_index(db: impl PgExecutor<'_>, index: u64) -> Result<Option<Batch>, IndexError> {
+    let row: Option<BatchRow> = sqlx::query_as(
+        "select batch_index, batch_hash, l1_block_number, l1_block_hash, l1_tx_hash, da_type, first_block, \
+         last_block from batch where batch_index = $1",
+    )
+    .bind(to_bigint(index)?)
+    .fetch_optional(db)
+    .await?;
+    row.map(Batch::try_from).transpose()
+}
+
 /// The latest batch with block `number`.
 ///
 /// # Errors

@@ -336,6 +336,16 @@ pub async fn latest(db: impl PgExecutor<'_>) -> Result<Option<Submission>, Index
     row.map(Submission::try_from).transpose()
 }
 
+/// The submission `id`, abandoned or not.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
+pub async fn by_id(db: impl PgExecutor<'_>, id: i64) -> Result<Option<Submission>, IndexError> {
+    let row: Option<SubmissionRow> =
+        sqlx::query_as(submission_query!("where id = $1")).bind(id).fetch_optional(db).await?;
+    row.map(Submission::try_from).transpose()
+}
+
 /// The latest submission with block `number`, abandoned ones aside.
 ///
 /// # Errors

@@ -33,4 +33,4 @@ pub use keys::{
 pub use kzg::preload_kzg;
 pub use manager::{Included, TxManager, TxRequest, TxStatus};
 pub use options::TxOptions;
-pub use reader::{L1Heads, L1Reader};
+pub use reader::{L1Heads, L1Reader, PostedBatch};

@@ -1,5 +1,7 @@
 //! L1 blocks as derivation sees them.
 
+mod posted;
+
 use std::{ops::RangeInclusive, sync::Arc};
 
 use alloy::{
@@ -24,6 +26,8 @@ use crate::{
     client,
     error::rpc,
 };
+
+pub use posted::PostedBatch;
 
 /// Blocks that [`L1Reader::range`] reads at once.
 const PREFETCH: usize = 16;

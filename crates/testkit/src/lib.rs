@@ -13,6 +13,7 @@ pub mod real;
 
 pub mod baseline;
 pub mod l2;
+pub mod traffic;
 pub mod workloads;
 
 use lockstep_primitives::{ChainConfig, GenesisAnchor, L1Contracts, RollupConfig, SystemConfig, alloy::U256};

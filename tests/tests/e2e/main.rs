@@ -2,6 +2,7 @@
 //! from L1 alone.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod batch;
 mod bridge;
 mod dapps;
 mod forced;

@@ -26,6 +26,7 @@ fuzz_target!(|streams: Streams| {
     for value in [1, usize::from(streams.blocks), streams.coded.len(), 0, 0] {
         varint(&mut bytes, value);
     }
+    bytes.extend([0; 4]); // the checksum, which is looked at last
     bytes.extend(streams.coded);
     bytes.extend(raw);
     let _ = decode(&bytes, &History::default());

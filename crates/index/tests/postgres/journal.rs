@@ -52,6 +52,8 @@ async fn submission_goes_from_sealed_to_final() {
     assert!(submission::attempts(pool, id).await.unwrap().is_empty());
     let done = submission::by_block(pool, BlockNumber(3)).await.unwrap().unwrap();
     assert_eq!((done.id, done.step), (id, Step::Final));
+    assert_eq!(submission::by_id(pool, id).await.unwrap().unwrap().step, Step::Final);
+    assert!(submission::by_id(pool, id + 1).await.unwrap().is_none());
     assert!(submission::by_block(pool, BlockNumber(6)).await.unwrap().is_none());
 }
 
@@ -94,4 +96,6 @@ async fn batch_of_a_reorged_l1_block_is_replaced() {
     batch::insert(index.pool(), &moved).await.unwrap();
     assert_eq!(batch::by_block(index.pool(), BlockNumber(9)).await.unwrap(), Some(moved));
     assert_eq!(batch::by_block(index.pool(), BlockNumber(10)).await.unwrap(), None);
+    assert_eq!(batch::by_index(index.pool(), 0).await.unwrap(), Some(moved));
+    assert_eq!(batch::by_index(index.pool(), 1).await.unwrap(), None);
 }

@@ -27,7 +27,7 @@ mod hot_recipient;
 mod mainnet_mix;
 mod nft_mint;
 mod nonce_chain;
-mod rng;
+pub(crate) mod rng;
 mod token;
 mod transfer_chain;
 mod transfers;
