@@ -213,6 +213,8 @@ fn batcher(args: &DevArgs, dir: &DataDir, backing: &Backing, keys: &Keys) -> Bat
         l1_rpc: backing.l1_rpc.clone(),
         key: keys.batcher.clone(),
         max_channel_duration: args.roles.max_channel_duration,
+        // A safe head that moves is worth more here than fees.
+        max_idle_channel_duration: args.roles.max_channel_duration,
         target_blobs: lockstep_codec::MAX_BLOBS,
         data_availability: args.roles.data_availability,
         poll: POLL,
