@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    backpressure::DataLimits,
+    build::Bounds,
     chain::{Chain, ChainError, blocking},
     clock,
     config::BlockMode,
@@ -52,6 +54,7 @@ pub(crate) struct Wires {
     pub(crate) anchor: watch::Sender<BlockId>,
     pub(crate) verifier: Option<Arc<dyn DerivedChain>>,
     pub(crate) derived: watch::Receiver<Option<DerivedHeads>>,
+    pub(crate) limits: watch::Receiver<DataLimits>,
     pub(crate) heads: watch::Sender<Heads>,
     pub(crate) new_blocks: broadcast::Sender<Arc<SealedBlock>>,
     pub(crate) readiness: Readiness,
@@ -226,7 +229,8 @@ impl Engine {
         let (maker, ready) = (self.chain.maker().clone(), self.pool.ready());
         let deadline = std::time::Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
         let number = plan.inputs.number;
-        let (built, lessons) = blocking(move || maker.build(&head.header, &plan.inputs, ready, deadline))
+        let bounds = Bounds { deadline, data: *self.wires.limits.borrow() };
+        let (built, lessons) = blocking(move || maker.build(&head.header, &plan.inputs, ready, bounds))
             .await?
             .map_err(|source| ChainError::Build { number, source })?;
         let sealed = self.chain.seal(built).await?;
