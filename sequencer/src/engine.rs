@@ -306,11 +306,25 @@ impl Engine {
     }
 
     async fn rewind(&mut self, to: BlockNumber) -> Result<(), EngineError> {
+        self.lower_heads(to).await?;
         self.chain.rewind(to).await?;
         metrics::counter!("lockstep_sequencer_rewinds_total").increment(1);
         let view = self.chain.head_view().await?;
         self.pool.reload(view).await?;
         self.read_heads().await?;
+        self.publish_heads();
+        Ok(())
+    }
+
+    /// Tells heads of `to` at most, before the state above it goes: whoever asks for `latest` meanwhile finds it.
+    async fn lower_heads(&mut self, to: BlockNumber) -> Result<(), EngineError> {
+        let target = self.block_ref(BlockId { number: to.0, ..BlockId::default() }).await?;
+        let Heads { unsafe_head, safe, finalized } = &mut self.heads;
+        for head in [unsafe_head, safe, finalized] {
+            if head.number > to {
+                *head = target;
+            }
+        }
         self.publish_heads();
         Ok(())
     }
