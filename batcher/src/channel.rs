@@ -1,42 +1,13 @@
-//! Which blocks go into the next channel, and when it is closed. Pure.
+//! Which blocks go into the next channel. Pure.
 
-use std::time::Duration;
-
-use lockstep_codec::{
-    BatchBlock, Channel, EncodeError, History, MAX_BLOB_DATA_BYTES, MAX_CHANNEL_BYTES, Options, encode,
-};
+use lockstep_codec::{BatchBlock, Channel, EncodeError, History, Options, encode};
 use lockstep_index::block::BatchInputs;
 use lockstep_primitives::{BlockNumber, L1BlockNumber};
 
+use crate::policy::Policy;
+
 /// Bytes of calldata that a channel may take: nodes refuse transactions above 128 KiB.
 pub(crate) const MAX_CALLDATA_BYTES: usize = 120_000;
-
-/// When a channel is closed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
-    /// Age of its oldest block.
-    pub(crate) max_age: Duration,
-    /// Encoded size that is worth posting at once.
-    pub(crate) target_bytes: usize,
-    /// Encoded size that is never exceeded.
-    pub(crate) max_bytes: usize,
-}
-
-impl Policy {
-    /// Closes at `blobs` full blobs.
-    pub(crate) fn blobs(max_age: Duration, blobs: usize) -> Self {
-        let max_bytes = MAX_CHANNEL_BYTES.min(blobs * MAX_BLOB_DATA_BYTES - LENGTH_PREFIX);
-        Self { max_age, target_bytes: max_bytes / 100 * 95, max_bytes }
-    }
-
-    /// Closes at the size of the largest calldata transaction.
-    pub(crate) const fn calldata(max_age: Duration) -> Self {
-        Self { max_age, target_bytes: MAX_CALLDATA_BYTES / 100 * 95, max_bytes: MAX_CALLDATA_BYTES }
-    }
-}
-
-/// `docs/format.md`: the length before the channel in the first blob.
-const LENGTH_PREFIX: usize = 4;
 
 /// An encoded channel, ready to be journaled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +117,8 @@ pub(crate) fn linked(mut blocks: Vec<BatchInputs>) -> Vec<BatchInputs> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
     use lockstep_codec::decode;
     use lockstep_primitives::{
         BlockId,

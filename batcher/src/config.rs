@@ -7,6 +7,8 @@ use lockstep_index::DatabaseUrl;
 use lockstep_l1::{KeySource, TxOptions};
 use tokio::sync::oneshot;
 
+use crate::policy::Policy;
+
 /// Flags of `lockstep batcher`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BatcherConfig {
@@ -27,9 +29,13 @@ pub struct BatcherConfig {
         default_value = "env:LOCKSTEP_BATCHER_KEY"
     )]
     pub key: KeySource,
-    /// Longest time that a sealed block waits before its channel is posted.
+    /// Longest time that a block with users' transactions waits before it is posted.
     #[arg(long, env = "LOCKSTEP_MAX_CHANNEL_DURATION", value_name = "DURATION", default_value = "36s", value_parser = humantime::parse_duration)]
     pub max_channel_duration: Duration,
+    /// Longest time that blocks without users' transactions wait; never less than the flag above, and never longer
+    /// than derivation allows.
+    #[arg(long, env = "LOCKSTEP_MAX_IDLE_CHANNEL_DURATION", value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub max_idle_channel_duration: Duration,
     /// Blobs that a channel should fill before it is posted early.
     #[arg(long, env = "LOCKSTEP_TARGET_BLOBS", value_name = "BLOBS", default_value_t = MAX_BLOBS, value_parser = parse_blobs)]
     pub target_blobs: usize,
@@ -62,6 +68,17 @@ pub enum DataAvailability {
     /// Whichever is cheaper for a channel.
     #[default]
     Auto,
+}
+
+impl BatcherConfig {
+    /// When channels are closed on a chain that forces deposits after `force_delay` L1 blocks.
+    pub(crate) const fn policy(&self, force_delay: u64) -> Policy {
+        let sizes = match self.data_availability {
+            DataAvailability::Calldata => Policy::calldata(self.max_channel_duration),
+            places => Policy { places, ..Policy::blobs(self.max_channel_duration, self.target_blobs) },
+        };
+        Policy { max_idle_age: self.max_idle_channel_duration, force_delay, ..sizes }
+    }
 }
 
 /// What a caller wants to hear from a running batcher.

@@ -23,11 +23,14 @@ use tracing::{error, info, warn};
 
 use crate::{
     BatcherConfig, DataAvailability,
-    channel::{Closed, Policy, close},
+    channel::Closed,
     error::BatcherError,
+    fit::fit,
     history::history,
     pending::{Pending, is_in_chain},
-    price, telemetry,
+    policy::{Closing, Policy, Reason},
+    price::{self, L1Now},
+    telemetry,
 };
 
 /// Looks at posted submissions while another is on its way: each so many polls.
@@ -38,6 +41,10 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 const BALANCE_INTERVAL: Duration = Duration::from_secs(10);
 /// Compression that is assumed before the first channel.
 const FIRST_RATIO: f64 = 0.6;
+/// Bytes of a channel that says how the next one will compress.
+const RATIO_SAMPLE: usize = 4_096;
+/// Time between two looks at L1's prices.
+const PRICE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Everything the loop works with.
 pub(crate) struct Batcher {
@@ -51,6 +58,8 @@ pub(crate) struct Batcher {
     poll: Duration,
     pending: Pending,
     ratio: f64,
+    min_tip: u128,
+    l1: Option<(Instant, L1Now)>,
     settled_at: Option<BlockId>,
     last_batch: Option<Instant>,
     balance_read: Option<Instant>,
@@ -77,11 +86,8 @@ impl Batcher {
         inbox: Address,
         readiness: Readiness,
         config: &BatcherConfig,
+        policy: Policy,
     ) -> Self {
-        let policy = match config.data_availability {
-            DataAvailability::Calldata => Policy::calldata(config.max_channel_duration),
-            _ => Policy::blobs(config.max_channel_duration, config.target_blobs),
-        };
         Self {
             index,
             tx,
@@ -93,6 +99,8 @@ impl Batcher {
             poll: config.poll,
             pending: Pending::default(),
             ratio: FIRST_RATIO,
+            min_tip: config.tx.limits().min_tip,
+            l1: None,
             settled_at: None,
             last_batch: None,
             balance_read: None,
@@ -327,47 +335,61 @@ impl Batcher {
         Ok(TxRequest { to: Some(self.inbox), input: input.into(), blobs, ..TxRequest::default() })
     }
 
-    /// Closes a channel if its size or age asks for it.
+    /// Closes a channel if the policy asks for it.
     async fn close_if_due(&mut self) -> Result<bool, BatcherError> {
         self.pending.refresh(&self.index).await?;
-        if !self.is_due() {
-            return Ok(false);
-        }
+        let Some(Closing { reason, max_bytes }) = self.is_due().await? else { return Ok(false) };
         let (blocks, policy, ratio) = (self.pending.blocks().to_vec(), self.policy, self.ratio);
         let Some(first) = blocks.first() else { return Ok(false) };
         let history = history(&self.index, first.number).await?;
-        let closed = tokio::task::spawn_blocking(move || close(&blocks, &history, &policy, ratio)).await??;
+        let fitted = move || fit((&blocks, &history), &policy, max_bytes, ratio);
+        let closed = tokio::task::spawn_blocking(fitted).await??;
         let Some(closed) = closed else { return Ok(false) };
         if !is_in_chain(&self.index, closed.last.0, closed.tip_hash).await? {
             self.pending.clear();
             return Ok(false);
         }
-        self.seal(closed).await?;
-        self.pending.clear();
+        let tip = BlockId { number: closed.last.0, hash: closed.tip_hash };
+        self.seal(closed, reason).await?;
+        self.pending.advance(tip);
         Ok(true)
     }
 
-    fn is_due(&self) -> bool {
+    async fn is_due(&mut self) -> Result<Option<Closing>, BatcherError> {
         if self.pending.blocks().is_empty() {
-            return false;
+            return Ok(None);
         }
+        let l1 = self.l1_now().await?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let expected_bytes = self.pending.size_bytes() as f64 * self.ratio;
-        self.pending.is_full()
-            || expected_bytes >= self.policy.target_bytes as f64
-            || self.pending.age(now) >= self.policy.max_age
+        Ok(self.policy.decide(&self.pending.waiting(self.ratio, now), &l1))
     }
 
-    async fn seal(&mut self, closed: Closed) -> Result<(), BatcherError> {
-        let da_type = price::choose(self.data_availability, &closed.data, &self.tx.market().await?);
-        self.ratio = closed.data.len() as f64 / closed.raw_bytes.max(1) as f64;
-        telemetry::closed(&closed, self.ratio);
+    /// L1's head and prices, as of a moment ago.
+    async fn l1_now(&mut self) -> Result<L1Now, BatcherError> {
+        if let Some((_, l1)) = self.l1.filter(|(read, _)| read.elapsed() < PRICE_INTERVAL) {
+            return Ok(l1);
+        }
+        let history =
+            self.tx.provider().get_fee_history(price::USUAL_BLOCKS, BlockNumberOrTag::Latest, &[50.0]).await;
+        let history = history.map_err(|source| L1Error::Rpc { what: "eth_feeHistory", source })?;
+        let l1 = L1Now::new(&history, self.min_tip);
+        self.l1 = Some((Instant::now(), l1));
+        Ok(l1)
+    }
+
+    async fn seal(&mut self, closed: Closed, reason: Reason) -> Result<(), BatcherError> {
+        let da_type = price::choose(self.data_availability, &closed.data, &self.l1_now().await?.market);
+        if closed.raw_bytes >= RATIO_SAMPLE {
+            self.ratio = closed.ratio();
+        }
+        telemetry::closed(&closed, reason);
         info!(
             first_block = closed.first.0,
             last_block = closed.last.0,
             txs = closed.txs,
             size_bytes = closed.data.len(),
             ?da_type,
+            reason = reason.as_str(),
             "channel closed"
         );
         let channel = NewSubmission {

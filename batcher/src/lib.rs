@@ -8,9 +8,13 @@ mod channel;
 mod config;
 mod driver;
 mod error;
+mod fit;
 mod history;
 mod pending;
+mod policy;
 mod price;
+#[cfg(test)]
+mod simulation;
 mod telemetry;
 
 pub use config::{BatcherConfig, BatcherHooks, DataAvailability};
@@ -80,7 +84,9 @@ pub async fn run(
         let _ = on_ready.send(server.local_addr());
     }
     readiness.set_ready("work");
-    let worked = Batcher::new(index, tx, rollup.contracts.inbox, readiness, &config).run(&shutdown).await;
+    let policy = config.policy(rollup.chain.force_delay);
+    let batcher = Batcher::new(index, tx, rollup.contracts.inbox, readiness, &config, policy);
+    let worked = batcher.run(&shutdown).await;
     pages.cancel();
     server.stopped().await?;
     Ok(worked?)

@@ -6,7 +6,11 @@ use alloy::primitives::{U256, utils::format_ether};
 use lockstep_index::submission::{DaType, NewSubmission};
 use lockstep_l1::Included;
 
-use crate::channel::Closed;
+use crate::{
+    channel::Closed,
+    policy::Reason,
+    price::{blob_capacity, blobs},
+};
 
 pub(crate) fn describe() {
     metrics::describe_gauge!("lockstep_batcher_backlog_blocks", "Sealed blocks that no channel holds");
@@ -21,6 +25,12 @@ pub(crate) fn describe() {
         "lockstep_batcher_bytes_per_tx",
         "Encoded bytes per transaction of the last channel"
     );
+    metrics::describe_gauge!(
+        "lockstep_batcher_blob_fill_ratio",
+        "Encoded bytes over the capacity of the blobs of the last channel that went to blobs"
+    );
+    metrics::describe_counter!("lockstep_batcher_blobs_total", "Blobs posted");
+    metrics::describe_counter!("lockstep_batcher_closed_total", "Channels closed, by reason");
     metrics::describe_counter!("lockstep_batcher_channels_total", "Channels posted, by where their data is");
     metrics::describe_counter!("lockstep_batcher_posted_bytes_total", "Encoded bytes posted");
     metrics::describe_counter!("lockstep_batcher_fees_gwei_total", "Fees paid on L1");
@@ -41,8 +51,9 @@ pub(crate) fn balance(wei: U256) {
     }
 }
 
-pub(crate) fn closed(channel: &Closed, ratio: f64) {
-    metrics::gauge!("lockstep_batcher_compression_ratio").set(ratio);
+pub(crate) fn closed(channel: &Closed, reason: Reason) {
+    metrics::counter!("lockstep_batcher_closed_total", "reason" => reason.as_str()).increment(1);
+    metrics::gauge!("lockstep_batcher_compression_ratio").set(channel.ratio());
     if channel.txs > 0 {
         metrics::gauge!("lockstep_batcher_bytes_per_tx").set(channel.data.len() as f64 / channel.txs as f64);
     }
@@ -53,6 +64,12 @@ pub(crate) fn posted(channel: &NewSubmission, included: &Included) {
         DaType::Calldata => "calldata",
         DaType::Blobs => "blobs",
     };
+    if channel.da_type == DaType::Blobs {
+        let count = blobs(channel.data.len());
+        metrics::counter!("lockstep_batcher_blobs_total").increment(count as u64);
+        metrics::gauge!("lockstep_batcher_blob_fill_ratio")
+            .set(channel.data.len() as f64 / blob_capacity(count) as f64);
+    }
     metrics::counter!("lockstep_batcher_channels_total", "data" => place).increment(1);
     metrics::counter!("lockstep_batcher_posted_bytes_total").increment(channel.data.len() as u64);
     let gwei = u64::try_from(included.fee / 1_000_000_000).unwrap_or(u64::MAX);

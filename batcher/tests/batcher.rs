@@ -2,16 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use alloy::{
-    primitives::{Address, B256, Bytes, TxKind, U256},
+    primitives::{Address, B256, Bytes, TxKind, U256, keccak256},
     providers::Provider,
     signers::SignerSync,
 };
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Eip658Value, Receipt, SignableTransaction, TxEip1559};
 use lockstep_batcher::{BatcherConfig, BatcherHooks, DataAvailability};
-use lockstep_codec::{Channel, decode, decode_header};
+use lockstep_codec::{Channel, MAX_CHANNEL_BYTES, decode, decode_header};
 use lockstep_deploy::{DeployPlan, deploy};
 use lockstep_devnet::{Anvil, AnvilOptions, TestDatabase, Tools, test_database};
 use lockstep_index::{Index, head, lease, rewind, seal, submission};
@@ -66,6 +70,7 @@ impl World {
             l1_rpc: self.anvil.rpc_url(),
             key: KeySource::Dev(8),
             max_channel_duration: Duration::ZERO,
+            max_idle_channel_duration: Duration::ZERO,
             target_blobs: 6,
             data_availability,
             poll: Duration::from_millis(20),
@@ -91,6 +96,31 @@ impl World {
         seal(&mut db, &block, self.term).await.unwrap();
         db.commit().await.unwrap();
         block
+    }
+
+    /// Seals `count` blocks, each with a transaction that carries `payload` bytes of noise; gives the last one.
+    async fn seal_many(&self, count: u64, payload: usize) -> SealedBlock {
+        let mut parent = self.head().await;
+        let mut last = None;
+        let mut db = self.index.begin().await.unwrap();
+        for _ in 0..count {
+            let block = block_with(&parent, &self.config, parent.number + 1, noise(parent.number, payload));
+            seal(&mut db, &block, self.term).await.unwrap();
+            parent = block.header.clone();
+            last = Some(block);
+        }
+        db.commit().await.unwrap();
+        last.unwrap()
+    }
+
+    /// Waits until block `tip` is in a channel on L1, by the journal.
+    async fn journaled(&self, tip: &SealedBlock) {
+        let is_tip = |latest: &submission::Submission| {
+            latest.channel.tip_hash == tip.hash && matches!(latest.step, submission::Step::Posted { .. })
+        };
+        while !submission::latest(self.index.pool()).await.unwrap().as_ref().is_some_and(is_tip) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn rewind(&self, to: u64) {
@@ -178,7 +208,12 @@ impl Running {
     }
 }
 
-fn transaction(chain_id: u64, value: u64) -> OpTxEnvelope {
+fn noise(seed: u64, bytes: usize) -> Bytes {
+    let word = move |i: u64| keccak256([seed.to_be_bytes(), i.to_be_bytes()].concat());
+    Bytes::from_iter((0..).flat_map(word).take(bytes))
+}
+
+fn transaction(chain_id: u64, value: u64, input: Bytes) -> OpTxEnvelope {
     let tx = TxEip1559 {
         chain_id,
         nonce: value,
@@ -188,13 +223,17 @@ fn transaction(chain_id: u64, value: u64) -> OpTxEnvelope {
         to: TxKind::Call(Address::repeat_byte(7)),
         value: U256::from(value),
         access_list: Default::default(),
-        input: Bytes::new(),
+        input,
     };
     let signature = dev_key(0).sign_hash_sync(&tx.signature_hash()).unwrap();
     OpTxEnvelope::Eip1559(tx.into_signed(signature))
 }
 
 fn block(parent: &Header, config: &RollupConfig, value: u64) -> SealedBlock {
+    block_with(parent, config, value, Bytes::new())
+}
+
+fn block_with(parent: &Header, config: &RollupConfig, value: u64, input: Bytes) -> SealedBlock {
     let header = Header {
         parent_hash: parent.hash_slow(),
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
@@ -212,7 +251,7 @@ fn block(parent: &Header, config: &RollupConfig, value: u64) -> SealedBlock {
         header,
         l1_origin: config.genesis.l1,
         sequence_number: parent.number + 1,
-        transactions: vec![transaction(config.chain.l2_chain_id, value)],
+        transactions: vec![transaction(config.chain.l2_chain_id, value, input)],
         senders: vec![dev_key(0).address()],
         receipts: vec![OpReceiptEnvelope::Eip1559(receipt.with_bloom())],
     }
@@ -331,6 +370,7 @@ async fn a_key_that_may_not_post_is_named_at_the_start() {
         l1_rpc: world.anvil.rpc_url(),
         key: KeySource::Dev(3),
         max_channel_duration: Duration::ZERO,
+        max_idle_channel_duration: Duration::ZERO,
         target_blobs: 6,
         data_availability: DataAvailability::Calldata,
         poll: Duration::from_millis(20),
@@ -367,4 +407,52 @@ async fn of_two_batchers_one_posts_and_the_other_takes_over() {
     let tip = world.seal(7).await;
     assert_chain(&world.posted(&tip).await, genesis, 7);
     second.stop().await;
+}
+
+/// Blocks of one hour.
+const HOUR: usize = 3_600;
+
+/// Takes L1 away, seals an hour's worth of blocks of `payload` bytes each meanwhile, brings L1 back, and gives the
+/// time until it holds all of them.
+async fn hour_without_l1(world: &World, payload: usize) -> Duration {
+    let genesis = world.head().await.hash_slow();
+    let batcher = world.batcher(DataAvailability::Blobs);
+    let first = world.seal_many(1, payload).await;
+    world.posted(&first).await;
+    world.at_rest().await;
+
+    world.anvil.pause();
+    let tip = world.seal_many(HOUR as u64, payload).await;
+    world.anvil.resume();
+    let back = Instant::now();
+    world.journaled(&tip).await;
+    let took = back.elapsed();
+
+    world.at_rest().await;
+    batcher.stop().await;
+    let channels = world.channels().await;
+    assert_chain(&channels, genesis, 1 + HOUR as u64);
+    let full = (HOUR * payload).div_ceil(MAX_CHANNEL_BYTES);
+    // One more that was closed while L1 went, and one of the rest; all others are full.
+    assert!(channels.len() <= 1 + full + 2, "{} channels", channels.len());
+    took
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_without_l1_drains_in_full_channels_and_loses_nothing() {
+    hour_without_l1(&World::start().await, 400).await;
+}
+
+/// As much as the sequencer lets in while its limits are tightest. `--ignored --nocapture` prints the figure.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn how_fast_an_hour_without_l1_drains() {
+    const PAYLOAD: usize = 3_900;
+    let took = hour_without_l1(&World::start().await, PAYLOAD).await.as_secs_f64();
+    let bytes = HOUR as f64 * PAYLOAD as f64;
+    println!(
+        "result drain/payload={PAYLOAD} blocks={HOUR} secs={took:.1} blocks_per_s={:.0} bytes_per_s={:.0}",
+        HOUR as f64 / took,
+        bytes / took,
+    );
 }

@@ -25,7 +25,10 @@ use lockstep_primitives::{
 use lockstep_state::{Staged, StateError, StateStore};
 use lockstep_stf::{Executed, Rejected, Rules, StfError};
 
-use crate::pool::{PoolTx, ReadyTxs};
+use crate::{
+    backpressure::DataLimits,
+    pool::{PoolTx, ReadyTxs},
+};
 
 /// Gas of the cheapest transaction: with less left, a block is full.
 const MIN_TX_GAS: u64 = 21_000;
@@ -61,6 +64,15 @@ pub(crate) enum BuildError {
     Malformed(&'static str),
 }
 
+/// Where a block ends, beside its gas limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// When no more transactions are begun.
+    pub(crate) deadline: Instant,
+    /// How much data it may hold.
+    pub(crate) data: DataLimits,
+}
+
 /// What blocks are made with.
 #[derive(Clone, Debug)]
 pub(crate) struct Maker {
@@ -70,21 +82,21 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Fills a block with pooled transactions until it is full or `deadline` has passed.
+    /// Fills a block with pooled transactions until it is full, or out of time.
     pub(crate) fn build(
         &self,
         parent: &Header,
         inputs: &BlockInputs,
         ready: ReadyTxs,
-        deadline: Instant,
+        bounds: Bounds,
     ) -> Result<(Built, Lessons), BuildError> {
         let started = Instant::now();
         let view = self.state.latest()?;
         let prelude = Prelude::new(view, &self.rules, parent, inputs)?;
         let mut builder = prelude.builder(&self.executor);
-        let mut filling = Filling { ready, failed: HashSet::new(), misfits: 0, lessons: Lessons::default() };
+        let mut filling = Filling::new(ready, bounds.data);
         let forced = builder.transactions().len();
-        while builder.gas_left() >= MIN_TX_GAS && filling.misfits < MAX_MISFITS && Instant::now() < deadline {
+        while builder.gas_left() >= MIN_TX_GAS && !filling.is_done() && Instant::now() < bounds.deadline {
             let batch = filling.next_batch(builder.gas_left());
             if batch.is_empty() {
                 break;
@@ -93,7 +105,10 @@ impl Maker {
             let results = builder.push_all(batch.iter().map(|tx| recovered(tx)).collect())?;
             for (tx, result) in batch.iter().zip(results) {
                 match result {
-                    Ok(()) => alone = false,
+                    Ok(()) => {
+                        alone = false;
+                        filling.bytes_left = filling.bytes_left.saturating_sub(tx.raw.len());
+                    }
                     Err(rejected) => filling.learn(tx, rejected, alone),
                 }
             }
@@ -134,25 +149,56 @@ struct Filling {
     failed: HashSet<Address>,
     /// Transactions that did not fit.
     misfits: usize,
+    data: DataLimits,
+    /// Bytes of transactions that the block still has room for.
+    bytes_left: usize,
     lessons: Lessons,
 }
 
 impl Filling {
+    fn new(ready: ReadyTxs, data: DataLimits) -> Self {
+        Self {
+            ready,
+            failed: HashSet::new(),
+            misfits: 0,
+            data,
+            bytes_left: data.block_bytes,
+            lessons: Lessons::default(),
+        }
+    }
+
+    const fn is_done(&self) -> bool {
+        self.misfits >= MAX_MISFITS
+    }
+
     /// The next transactions in order: as many as the block may have room for, judged by their gas limits, and one
-    /// more, so that hardly any is executed in vain.
+    /// more, so that hardly any is executed in vain. Never more bytes than there is room for.
     fn next_batch(&mut self, gas_left: u64) -> Vec<Arc<PoolTx>> {
         let mut batch = Vec::new();
-        let mut gas = 0_u64;
-        while batch.len() < MAX_BATCH && gas <= gas_left {
+        let (mut gas, mut bytes) = (0_u64, 0);
+        while batch.len() < MAX_BATCH && gas <= gas_left && !self.is_done() {
             let Some(tx) = self.ready.next() else { break };
-            if self.failed.contains(&tx.sender) {
+            if self.failed.contains(&tx.sender) || self.is_too_large(&tx, self.bytes_left - bytes) {
                 self.ready.skip_sender();
                 continue;
             }
+            bytes += tx.raw.len();
             gas = gas.saturating_add(tx.transaction.gas_limit());
             batch.push(tx);
         }
         batch
+    }
+
+    /// Whether `tx` has to wait for a block that may hold more, and those behind it with it.
+    fn is_too_large(&mut self, tx: &PoolTx, bytes_left: usize) -> bool {
+        let size = tx.raw.len();
+        // What no block may hold now says nothing about how full this one is.
+        let waits = size > self.data.tx_bytes.min(bytes_left);
+        if waits {
+            self.misfits += usize::from(size <= self.data.tx_bytes);
+            self.failed.insert(tx.sender);
+        }
+        waits
     }
 
     /// `tx` was left out; `alone`: of an otherwise empty block.

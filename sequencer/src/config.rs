@@ -7,6 +7,8 @@ use lockstep_index::DatabaseUrl;
 use lockstep_service::RpcLimits;
 use tokio::sync::oneshot;
 
+use crate::backpressure::Throttle;
+
 /// Flags of `lockstep sequencer`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SequencerConfig {
@@ -63,6 +65,9 @@ pub struct SequencerConfig {
     /// Blocks whose state `eth_call` and `eth_getProof` can read.
     #[arg(long, env = "LOCKSTEP_STATE_HISTORY", value_name = "BLOCKS", default_value_t = 4_096)]
     pub state_history: u64,
+    /// How blocks shrink while L1 lags behind.
+    #[command(flatten)]
+    pub throttle: Throttle,
     /// How blocks are executed: `sequential`, `locks` or `optimistic`. The result is the same.
     #[arg(long, env = "LOCKSTEP_EXECUTOR_MODE", value_name = "MODE", default_value_t = Mode::Locks)]
     pub executor_mode: Mode,
@@ -98,6 +103,7 @@ impl SequencerConfig {
             pool_limit: 100_000,
             state_cache_mib: 256,
             state_history: 4_096,
+            throttle: Throttle::default(),
             executor_mode: Mode::Locks,
             executor_threads: None,
             rpc: RpcLimits::default(),

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    backpressure::DataLimits,
+    build::Bounds,
     chain::{Chain, ChainError, blocking},
     clock,
     config::BlockMode,
@@ -52,6 +54,7 @@ pub(crate) struct Wires {
     pub(crate) anchor: watch::Sender<BlockId>,
     pub(crate) verifier: Option<Arc<dyn DerivedChain>>,
     pub(crate) derived: watch::Receiver<Option<DerivedHeads>>,
+    pub(crate) limits: watch::Receiver<DataLimits>,
     pub(crate) heads: watch::Sender<Heads>,
     pub(crate) new_blocks: broadcast::Sender<Arc<SealedBlock>>,
     pub(crate) readiness: Readiness,
@@ -226,7 +229,8 @@ impl Engine {
         let (maker, ready) = (self.chain.maker().clone(), self.pool.ready());
         let deadline = std::time::Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
         let number = plan.inputs.number;
-        let (built, lessons) = blocking(move || maker.build(&head.header, &plan.inputs, ready, deadline))
+        let bounds = Bounds { deadline, data: *self.wires.limits.borrow() };
+        let (built, lessons) = blocking(move || maker.build(&head.header, &plan.inputs, ready, bounds))
             .await?
             .map_err(|source| ChainError::Build { number, source })?;
         let sealed = self.chain.seal(built).await?;
@@ -302,11 +306,25 @@ impl Engine {
     }
 
     async fn rewind(&mut self, to: BlockNumber) -> Result<(), EngineError> {
+        self.lower_heads(to).await?;
         self.chain.rewind(to).await?;
         metrics::counter!("lockstep_sequencer_rewinds_total").increment(1);
         let view = self.chain.head_view().await?;
         self.pool.reload(view).await?;
         self.read_heads().await?;
+        self.publish_heads();
+        Ok(())
+    }
+
+    /// Tells heads of `to` at most, before the state above it goes: whoever asks for `latest` meanwhile finds it.
+    async fn lower_heads(&mut self, to: BlockNumber) -> Result<(), EngineError> {
+        let target = self.block_ref(BlockId { number: to.0, ..BlockId::default() }).await?;
+        let Heads { unsafe_head, safe, finalized } = &mut self.heads;
+        for head in [unsafe_head, safe, finalized] {
+            if head.number > to {
+                *head = target;
+            }
+        }
         self.publish_heads();
         Ok(())
     }

@@ -14,6 +14,7 @@
 //! ```
 
 mod admission;
+mod backpressure;
 mod build;
 mod chain;
 mod clock;
@@ -30,6 +31,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
+pub use backpressure::{MAX_BLOCK_BYTES, Throttle};
 pub use config::{BlockMode, SequencerConfig, SequencerHooks};
 pub use l1::L1Source;
 pub use run::run;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    backpressure,
     chain::{Chain, blocking},
     config::{SequencerConfig, SequencerHooks},
     engine::{Engine, EngineOptions, READY_DATABASE, READY_HEAD, READY_L1, Wires},
@@ -123,10 +124,15 @@ async fn start(
     let executor = Arc::new(Executor::new(config.executor_options())?);
     let chain = Chain::open(index.clone(), state.clone(), executor, rollup.clone(), term).await?;
     readiness.set_ready(READY_DATABASE);
-    let limits = PoolLimits { per_sender: config.pool_account_limit, total: config.pool_limit };
-    let (pool, writer) = Pool::new(index, limits, chain.head_view().await?);
+    let limits = PoolLimits {
+        per_sender: config.pool_account_limit,
+        total: config.pool_limit,
+        tx_bytes: config.throttle.loosest().tx_bytes,
+    };
+    let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await?);
     pool.reload(chain.head_view().await?).await?;
 
+    let (limits, limits_seen) = watch::channel(config.throttle.loosest());
     let (heads, heads_seen) = watch::channel(Heads::default());
     let (anchor, anchors) = watch::channel(chain.head().block_ref.l1_origin);
     let (views, views_seen) = watch::channel(l1::L1View::default());
@@ -140,6 +146,7 @@ async fn start(
         anchor,
         verifier: verifier.clone(),
         derived: derived_seen,
+        limits: limits_seen,
         heads,
         new_blocks: new_blocks.clone(),
         readiness: readiness.clone(),
@@ -170,6 +177,7 @@ async fn start(
     tasks.spawn(async move { Ok(server.stopped().await?) });
     tasks.spawn(done(writer.run(stop.clone())));
     tasks.spawn(done(l1::follow(l1, follow, anchors, views, stop.clone())));
+    tasks.spawn(done(backpressure::follow(index, config.throttle, limits, stop.clone())));
     if let Some(verifier) = verifier {
         tasks.spawn(done(safe::follow(verifier, config.verifier_poll, derived, stop.clone())));
     }

@@ -138,6 +138,16 @@ impl Anvil {
         }
     }
 
+    /// Freezes it: connections are accepted and nothing is answered, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Goes on as if no time had passed.
+    pub fn resume(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+
     /// `http://127.0.0.1:PORT`; the beacon API for blobs is below the same address.
     pub fn rpc_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -103,7 +103,8 @@ impl Process {
         self.child.wait()
     }
 
-    fn signal(&self, which: signal::Signal) {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, which: signal::Signal) {
         if let Ok(id) = i32::try_from(self.child.id()) {
             // Not reaped yet, so the id is still the child's. An error means that it has just ended.
             let _ = signal::kill(Pid::from_raw(id), which);

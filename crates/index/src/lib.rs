@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod backlog;
 pub mod batch;
 pub mod block;
 mod convert;

@@ -7,7 +7,7 @@ use lockstep_batcher::{BatcherConfig, BatcherHooks, DataAvailability};
 use lockstep_executor::Mode;
 use lockstep_l1::TxOptions;
 use lockstep_primitives::RollupConfig;
-use lockstep_sequencer::{BlockMode, SequencerConfig, SequencerHooks};
+use lockstep_sequencer::{BlockMode, SequencerConfig, SequencerHooks, Throttle};
 use lockstep_verifier::{ProposeFrom, ProposerConfig, VerifierConfig, VerifierHooks};
 use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -201,8 +201,20 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         state_history: HISTORY,
         executor_mode: args.roles.executor_mode,
         executor_threads: args.roles.executor_threads,
+        throttle: throttle(args.roles.data_availability),
         rpc: Default::default(),
         dangerous_ignore_deposits: args.roles.dangerous_ignore_deposits,
+    }
+}
+
+/// Calldata carries smaller blocks than blobs do.
+fn throttle(data_availability: DataAvailability) -> Throttle {
+    const CALLDATA_BLOCK_BYTES: usize = 110_000;
+    match data_availability {
+        DataAvailability::Calldata => {
+            Throttle { max_block_bytes: CALLDATA_BLOCK_BYTES, ..Throttle::default() }
+        }
+        DataAvailability::Blobs | DataAvailability::Auto => Throttle::default(),
     }
 }
 
@@ -213,6 +225,8 @@ fn batcher(args: &DevArgs, dir: &DataDir, backing: &Backing, keys: &Keys) -> Bat
         l1_rpc: backing.l1_rpc.clone(),
         key: keys.batcher.clone(),
         max_channel_duration: args.roles.max_channel_duration,
+        // A safe head that moves is worth more here than fees.
+        max_idle_channel_duration: args.roles.max_channel_duration,
         target_blobs: lockstep_codec::MAX_BLOBS,
         data_availability: args.roles.data_availability,
         poll: POLL,

@@ -46,6 +46,8 @@ pub(crate) struct PoolLimits {
     pub(crate) per_sender: usize,
     /// Transactions of all senders.
     pub(crate) total: usize,
+    /// EIP-2718 bytes of one transaction: what some block may hold.
+    pub(crate) tx_bytes: usize,
 }
 
 /// What the state says about a sender.
@@ -83,6 +85,9 @@ impl TxPool {
     pub(crate) fn check(&self, tx: &PoolTx, account: AccountView) -> Result<(), SubmitError> {
         if self.by_hash.contains_key(&tx.hash) {
             return Err(SubmitError::AlreadyKnown);
+        }
+        if tx.raw.len() > self.limits.tx_bytes {
+            return Err(SubmitError::Oversized { size: tx.raw.len(), limit: self.limits.tx_bytes });
         }
         let queue = self.senders.get(&tx.sender);
         // The pool hears of a block after the state store does: believe the one that knows more.

@@ -39,7 +39,7 @@ const fn account(nonce: u64) -> AccountView {
 }
 
 fn pool(per_sender: usize, total: usize) -> TxPool {
-    TxPool::new(PoolLimits { per_sender, total })
+    TxPool::new(PoolLimits { per_sender, total, tx_bytes: 1_000 })
 }
 
 fn order(pool: &TxPool) -> Vec<(u8, u64)> {

@@ -7,6 +7,7 @@ use std::{
 
 use alloy::{
     consensus::TxEip1559,
+    eips::Encodable2718,
     primitives::{Address, Bytes, U256},
 };
 use lockstep_derive::block_inputs;
@@ -17,8 +18,10 @@ use tempfile::TempDir;
 
 use super::rig::{CHAIN_ID, START, body, executor, key, rollup, signed, transfer};
 use crate::{
-    admission::{HeadView, readmit},
-    build::{Built, Lessons, Maker},
+    Throttle,
+    admission::{HeadView, MAX_TX_BYTES, readmit},
+    backpressure::DataLimits,
+    build::{Bounds, Built, Lessons, Maker},
     pool::{AccountView, PoolLimits, TxPool},
 };
 
@@ -26,6 +29,11 @@ const NOBODY: Address = Address::repeat_byte(0x77);
 
 /// Builds the first block from `raws`, which the pool takes unseen.
 fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
+    first_block_within(Throttle::default().loosest(), raws)
+}
+
+/// The same with limits of data.
+fn first_block_within(data: DataLimits, raws: &[(Bytes, u64)]) -> (Built, Lessons) {
     let disk = TempDir::new().unwrap();
     let state = StateStore::open(disk.path(), StateOptions::default()).unwrap();
     let rollup = rollup();
@@ -33,7 +41,7 @@ fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
     state.init_genesis(&genesis.alloc, genesis.hash).unwrap();
     let rules = Rules::new(CHAIN_ID);
     let head = HeadView::new(rules, genesis.header.clone(), state.latest().unwrap()).unwrap();
-    let mut pool = TxPool::new(PoolLimits { per_sender: 400, total: 1_000 });
+    let mut pool = TxPool::new(PoolLimits { per_sender: 400, total: 1_000, tx_bytes: MAX_TX_BYTES });
     for (raw, nonce) in raws {
         let account = AccountView { nonce: *nonce, balance: U256::MAX };
         pool.insert(Arc::new(readmit(raw, &head).unwrap()), account).unwrap();
@@ -43,7 +51,7 @@ fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
     let inputs = block_inputs(&rollup.chain.system, &parent, START + 1, &origin, [], []);
     let deadline = Instant::now() + Duration::from_secs(60);
     let maker = Maker { state, rules, executor: executor() };
-    maker.build(&genesis.header, &inputs, pool.ready(), deadline).unwrap()
+    maker.build(&genesis.header, &inputs, pool.ready(), Bounds { deadline, data }).unwrap()
 }
 
 fn included(built: &Built) -> Vec<Address> {
@@ -115,5 +123,38 @@ fn what_does_not_fit_any_more_stays_in_the_pool_and_smaller_ones_go_in() {
     let (built, lessons) = first_block(&raws);
     let zero = key(0).address();
     assert_eq!(included(&built), [zero, zero, zero, key(1).address()]);
+    assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
+}
+
+/// A transaction of about `bytes` bytes.
+fn large(from: u8, nonce: u64, bytes: usize) -> (Bytes, u64) {
+    let input = Bytes::from(vec![0; bytes - 120]);
+    (signed(from, TxEip1559 { input, gas_limit: 2_000_000, ..body(nonce, NOBODY, 1) }), nonce)
+}
+
+#[test]
+fn a_block_holds_no_more_data_than_it_may_and_smaller_transactions_fill_it() {
+    let data = DataLimits { block_bytes: 10_000, tx_bytes: 8_000 };
+    let small = |from, nonce| (transfer(from, nonce, NOBODY, 1), 0);
+    let mut raws = vec![large(0, 0, 7_000), large(1, 0, 7_000), small(2, 0)];
+    raws.extend((0..40).map(|nonce| small(3, nonce)));
+    let (built, lessons) = first_block_within(data, &raws);
+    let senders = included(&built);
+    assert_eq!(senders[..3], [key(0).address(), key(2).address(), key(3).address()]);
+    assert!(!senders.contains(&key(1).address()));
+    let users = &built.sealed.transactions[1..];
+    let bytes: usize = users.iter().map(Encodable2718::encode_2718_len).sum();
+    assert!((9_800..=10_000).contains(&bytes), "{bytes}");
+    assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
+}
+
+#[test]
+fn a_transaction_that_is_too_large_now_waits_with_those_behind_it_and_holds_up_nobody_else() {
+    let data = DataLimits { block_bytes: 10_000, tx_bytes: 400 };
+    let mut raws: Vec<_> = (0..3).map(|from| large(from, 0, 500)).collect();
+    raws.extend((0..3).map(|from| (transfer(from, 1, NOBODY, 1), 0)));
+    raws.push((transfer(3, 0, NOBODY, 1), 0));
+    let (built, lessons) = first_block_within(data, &raws);
+    assert_eq!(included(&built), [key(3).address()]);
     assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod backpressure;
 mod build;
 mod engine;
 mod rig;

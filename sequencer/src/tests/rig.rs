@@ -26,7 +26,8 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    DerivedBlock, DerivedChain, DerivedHeads, L1Source, VerifierError,
+    DerivedBlock, DerivedChain, DerivedHeads, L1Source, Throttle, VerifierError,
+    backpressure::{self, DataLimits},
     chain::Chain,
     config::BlockMode,
     engine::{Engine, EngineError, EngineOptions, Wires},
@@ -199,6 +200,7 @@ pub(super) struct Machine {
     pub(super) disk: TempDir,
     pub(super) l1: Arc<FakeL1>,
     pub(super) verifier: Arc<FakeVerifier>,
+    pub(super) throttle: Throttle,
 }
 
 impl Machine {
@@ -208,6 +210,7 @@ impl Machine {
             disk: TempDir::new().unwrap(),
             l1: l1.clone(),
             verifier: Arc::default(),
+            throttle: Throttle::default(),
         }
     }
 
@@ -224,7 +227,7 @@ impl Machine {
         let options = StateOptions { cache_bytes: 16 << 20, history_blocks: 64 };
         let state = StateStore::open(&disk.join("state"), options).unwrap();
         let chain = Chain::open(index.clone(), state, executor(), rollup, term).await.unwrap();
-        let limits = PoolLimits { per_sender: 256, total: 4_096 };
+        let limits = PoolLimits { per_sender: 256, total: 4_096, tx_bytes: self.throttle.loosest().tx_bytes };
         let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await.unwrap());
         pool.reload(chain.head_view().await.unwrap()).await.unwrap();
         tokio::spawn(writer.run(stop.clone()));
@@ -232,6 +235,8 @@ impl Machine {
         let (views, views_seen) = watch::channel(L1View::default());
         let follow = FollowOptions { confirmations: 0, poll: Duration::from_millis(5) };
         tokio::spawn(l1::follow(self.l1.clone(), follow, anchors, views, stop.clone()));
+        let (limits, limits_seen) = watch::channel(self.throttle.loosest());
+        tokio::spawn(backpressure::follow(index.clone(), self.throttle, limits, stop.clone()));
         let (heads, heads_seen) = watch::channel(Heads::default());
         let (derived, derived_seen) = watch::channel(None);
         let wires = Wires {
@@ -240,6 +245,7 @@ impl Machine {
             anchor,
             verifier: Some(self.verifier.clone()),
             derived: derived_seen,
+            limits: limits_seen.clone(),
             heads,
             new_blocks: broadcast::channel(16).0,
             readiness: Readiness::default(),
@@ -257,6 +263,7 @@ impl Machine {
             pool,
             index,
             heads: heads_seen,
+            limits: limits_seen,
             views: views_seen,
             derived,
             l1,
@@ -272,6 +279,7 @@ pub(super) struct Sequencer {
     pub(super) pool: Pool,
     pub(super) index: Index,
     pub(super) heads: watch::Receiver<Heads>,
+    pub(super) limits: watch::Receiver<DataLimits>,
     pub(super) derived: watch::Sender<Option<DerivedHeads>>,
     views: watch::Receiver<L1View>,
     l1: Arc<FakeL1>,
