@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy::primitives::{U256, utils::format_ether};
-use lockstep_index::submission::{DaType, NewSubmission};
+use lockstep_index::submission::DaType;
 use lockstep_l1::Included;
 
 use crate::channel::Closed;
@@ -21,6 +21,7 @@ pub(crate) fn describe() {
         "lockstep_batcher_bytes_per_tx",
         "Encoded bytes per transaction of the last channel"
     );
+    metrics::describe_gauge!("lockstep_batcher_pending_txs", "Transactions on their way to L1");
     metrics::describe_counter!("lockstep_batcher_channels_total", "Channels posted, by where their data is");
     metrics::describe_counter!("lockstep_batcher_posted_bytes_total", "Encoded bytes posted");
     metrics::describe_counter!("lockstep_batcher_fees_gwei_total", "Fees paid on L1");
@@ -33,6 +34,10 @@ pub(crate) fn backlog(blocks: usize, size_bytes: usize, last_batch_age: Option<D
     if let Some(age) = last_batch_age {
         metrics::gauge!("lockstep_batcher_last_batch_age_seconds").set(age.as_secs_f64());
     }
+}
+
+pub(crate) fn pending_txs(count: usize) {
+    metrics::gauge!("lockstep_batcher_pending_txs").set(count as f64);
 }
 
 pub(crate) fn balance(wei: U256) {
@@ -48,13 +53,13 @@ pub(crate) fn closed(channel: &Closed, ratio: f64) {
     }
 }
 
-pub(crate) fn posted(channel: &NewSubmission, included: &Included) {
-    let place = match channel.da_type {
+pub(crate) fn posted(da_type: DaType, size_bytes: usize, included: &Included) {
+    let place = match da_type {
         DaType::Calldata => "calldata",
         DaType::Blobs => "blobs",
     };
     metrics::counter!("lockstep_batcher_channels_total", "data" => place).increment(1);
-    metrics::counter!("lockstep_batcher_posted_bytes_total").increment(channel.data.len() as u64);
+    metrics::counter!("lockstep_batcher_posted_bytes_total").increment(size_bytes as u64);
     let gwei = u64::try_from(included.fee / 1_000_000_000).unwrap_or(u64::MAX);
     metrics::counter!("lockstep_batcher_fees_gwei_total").increment(gwei);
 }

@@ -1,34 +1,61 @@
 //! What nodes mean when they do not take a transaction. Pure.
 
-/// Why a node did not take a transaction, by the words that geth and its peers share.
+/// Why a node did not take a transaction, by the words of geth, reth, Nethermind and anvil.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// It has it already.
     Known,
+    /// A block holds another transaction with this nonce.
     NonceTooLow,
+    /// The fees are below the market, or too low to replace what the pool holds.
     Underpriced,
+    /// Earlier nonces are missing, or the pool holds transactions of this account that must leave first: too many,
+    /// or with blobs where this one has none, or the reverse.
+    Behind,
+    /// The sender cannot pay.
     Funds,
+    /// It would fail.
     Reverted,
+    /// Anything else.
     Other,
 }
+
+/// The first line with a match counts.
+const WORDS: [(Refusal, &[&str]); 6] = [
+    (Refusal::Known, &["already known", "already imported", "known transaction", "alreadyknown"]),
+    (Refusal::NonceTooLow, &["nonce too low", "oldnonce"]),
+    (
+        Refusal::Behind,
+        &[
+            "already reserved",
+            "nonce too high",
+            "noncegap",
+            "account limit exceeded",
+            "conflicts with existing transaction",
+            "pendingtxsofconflictingtype",
+        ],
+    ),
+    (
+        Refusal::Underpriced,
+        &[
+            "underpriced",
+            "fee too low",
+            "feetoolow",
+            "less than block",
+            "below minimum",
+            "replacementnotallowed",
+        ],
+    ),
+    (Refusal::Funds, &["insufficient funds", "insufficientfunds"]),
+    (Refusal::Reverted, &["revert"]),
+];
 
 impl Refusal {
     /// Reads a node's message.
     pub(crate) fn of(message: &str) -> Self {
         let message = message.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if says(&["already known", "already imported", "known transaction"]) {
-            Self::Known
-        } else if says(&["nonce too low"]) {
-            Self::NonceTooLow
-        } else if says(&["underpriced", "fee too low", "less than block base fee"]) {
-            Self::Underpriced
-        } else if says(&["insufficient funds"]) {
-            Self::Funds
-        } else if says(&["revert"]) {
-            Self::Reverted
-        } else {
-            Self::Other
-        }
+        let said = WORDS.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
+        said.map_or(Self::Other, |(refusal, _)| *refusal)
     }
 }
 
@@ -41,9 +68,18 @@ mod tests {
         for (message, refusal) in [
             ("already known", Refusal::Known),
             ("transaction already imported", Refusal::Known),
+            ("AlreadyKnown", Refusal::Known),
             ("nonce too low: next nonce 5, tx nonce 4", Refusal::NonceTooLow),
-            ("replacement transaction underpriced", Refusal::Underpriced),
+            ("OldNonce, Current nonce: 5, nonce of rejected tx: 4", Refusal::NonceTooLow),
+            ("replacement transaction underpriced: new tx gas fee cap 1 <= 1 queued", Refusal::Underpriced),
             ("max fee per gas less than block base fee", Refusal::Underpriced),
+            ("max fee per blob gas less than block blob gas fee", Refusal::Underpriced),
+            ("transaction gas price below minimum: gas tip cap 0, minimum needed 1", Refusal::Underpriced),
+            ("FeeTooLow, MaxFeePerGas too low", Refusal::Underpriced),
+            ("address already reserved", Refusal::Behind),
+            ("nonce too high: tx nonce 9, gapped nonce 7", Refusal::Behind),
+            ("account limit exceeded: pooled 16 txs", Refusal::Behind),
+            ("transaction type 2 conflicts with existing transaction for 0x00", Refusal::Behind),
             ("Insufficient funds for gas * price + value", Refusal::Funds),
             ("execution reverted: custom error 0x1f2a2005", Refusal::Reverted),
             ("txpool is full", Refusal::Other),
