@@ -25,6 +25,10 @@ use crate::{
 /// Percent added to the node's gas estimate.
 const GAS_MARGIN_PERCENT: u64 = 20;
 
+/// Gas added besides: a storage slot that is filled for the first time. The node may estimate as if our earlier
+/// transactions were in a block, and they may not be.
+const GAS_MARGIN: u64 = 20_000;
+
 /// Highest gas limit of a transaction (EIP-7825).
 const MAX_GAS_LIMIT: u64 = 1 << 24;
 
@@ -39,7 +43,7 @@ pub struct TxRequest {
     pub input: Bytes,
     /// Blobs, up to six.
     pub blobs: Vec<Blob>,
-    /// Gas limit; `None` asks the node and adds 20 %.
+    /// Gas limit; `None` asks the node and adds 20 % and 20,000.
     pub gas_limit: Option<u64>,
 }
 
@@ -353,7 +357,8 @@ impl TxManager {
         }
         let estimate = self.provider.estimate_gas(call).await;
         let estimate = estimate.map_err(|error| self.refusal("eth_estimateGas", error))?;
-        Ok((estimate + estimate * GAS_MARGIN_PERCENT / 100).min(MAX_GAS_LIMIT.max(estimate)))
+        let with_margin = estimate + estimate * GAS_MARGIN_PERCENT / 100 + GAS_MARGIN;
+        Ok(with_margin.min(MAX_GAS_LIMIT.max(estimate)))
     }
 
     pub(crate) fn refusal(&self, what: &'static str, error: RpcError<TransportErrorKind>) -> L1Error {
