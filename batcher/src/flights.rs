@@ -1,6 +1,6 @@
 //! Transactions on their way to L1, in order of their nonces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use lockstep_index::{
     Index,
@@ -130,11 +130,14 @@ impl Flights {
     }
 
     async fn flight(&mut self, index: &Index, id: i64) -> Result<&mut InFlight, BatcherError> {
-        if !self.by_id.contains_key(&id) {
-            let attempts = submission::attempts(index.pool(), id).await?.into_iter().map(prepared).collect();
-            self.by_id.insert(id, InFlight::new(attempts));
-        }
-        Ok(self.by_id.get_mut(&id).expect("inserted above"))
+        Ok(match self.by_id.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let attempts =
+                    submission::attempts(index.pool(), id).await?.into_iter().map(prepared).collect();
+                unknown.insert(InFlight::new(attempts))
+            }
+        })
     }
 
     /// Uses a nonce up that nobody owns: all of ours are above it and would wait for ever. A reorg can take away

@@ -84,7 +84,7 @@ async fn killed_with_several_on_their_way_it_posts_every_block_once_in_order() {
     bench.world.stop_mining().await;
     let process = bench.spawn("calldata").await;
     for value in 1..=2 {
-        bench.world.seal_into_pool(value, value as usize).await;
+        bench.world.seal_into_pool(value, value).await;
     }
     bench.world.seal(3).await;
     bench.kill_at(Point::Asks("eth_sendRawTransaction"), process).await;

@@ -18,7 +18,7 @@ async fn channels_on_their_way_at_once_land_in_order_and_no_more_than_allowed() 
         let settings = world.settings(DataAvailability::Blobs);
         let batcher = Running::start(BatcherConfig { max_pending_txs: max, ..settings });
         for value in 1..=max as u64 {
-            world.seal_into_pool(value, value as usize).await;
+            world.seal_into_pool(value, value).await;
         }
         let more = max as u64 + 1;
         let tip = world.seal(more).await;
@@ -37,7 +37,7 @@ async fn one_dropped_by_the_pool_comes_back_in_its_place() {
     world.stop_mining().await;
     let batcher = world.batcher(DataAvailability::Calldata);
     for value in 1..=3 {
-        world.seal_into_pool(value, value as usize).await;
+        world.seal_into_pool(value, value).await;
     }
     let pooled = world.pooled(3).await;
     world.rpc("anvil_dropTransaction", [pooled[1]]).await;
@@ -75,7 +75,7 @@ async fn abandoned_transactions_leave_no_gap_and_land_before_what_replaces_them(
     world.mine_until_posted(&kept).await;
     world.at_rest().await;
     for value in 2..=3 {
-        world.seal_into_pool(value, value as usize - 1).await;
+        world.seal_into_pool(value, value - 1).await;
     }
     world.rewind(1).await;
     let other = world.seal_into_pool(20, 3).await;
@@ -94,7 +94,7 @@ async fn a_channel_whose_nonce_a_stranger_took_is_posted_again_with_all_that_fol
     world.stop_mining().await;
     let batcher = world.batcher(DataAvailability::Calldata);
     for value in 1..=3 {
-        world.seal_into_pool(value, value as usize).await;
+        world.seal_into_pool(value, value).await;
     }
     batcher.stop().await;
     world.rpc("anvil_dropAllTransactions", ()).await;
@@ -131,5 +131,30 @@ async fn a_nonce_that_was_told_too_high_does_not_block_the_account() {
         let tip = world.seal(value).await;
         assert_chain(&world.posted(&tip).await, genesis, value);
     }
+    batcher.stop().await;
+}
+
+#[tokio::test]
+async fn what_another_key_had_on_its_way_is_sealed_again() {
+    let world = World::start().await;
+    let genesis = world.head().await.hash_slow();
+    world.stop_mining().await;
+    let batcher = world.batcher(DataAvailability::Calldata);
+    for value in 1..=2 {
+        world.seal_into_pool(value, value).await;
+    }
+    batcher.stop().await;
+    world.rpc("anvil_dropAllTransactions", ()).await;
+    sqlx::query("update l1_attempt set sender = $1, nonce = nonce + 1000")
+        .bind(dev_key(7).address().as_slice())
+        .execute(world.index.pool())
+        .await
+        .unwrap();
+    // Other fees: what is signed anew has hashes that the journal does not know.
+    world.rpc("anvil_setNextBlockBaseFeePerGas", [json!("0x77359400")]).await;
+    world.mine().await;
+    let batcher = world.batcher(DataAvailability::Calldata);
+    let tip = world.seal(3).await;
+    assert_chain(&world.mine_until_posted(&tip).await, genesis, 3);
     batcher.stop().await;
 }

@@ -162,7 +162,7 @@ impl World {
     }
 
     /// Waits until the pool holds `count` transactions, and gives their hashes by nonce.
-    pub(crate) async fn pooled(&self, count: usize) -> Vec<B256> {
+    pub(crate) async fn pooled(&self, count: u64) -> Vec<B256> {
         loop {
             let content = self.rpc("txpool_content", ()).await;
             let by_nonce =
@@ -170,7 +170,7 @@ impl World {
             let mut pooled: Vec<(u64, B256)> = by_nonce
                 .map(|(nonce, tx)| (nonce.parse().unwrap(), tx["hash"].as_str().unwrap().parse().unwrap()))
                 .collect();
-            if pooled.len() == count {
+            if pooled.len() as u64 == count {
                 pooled.sort_unstable();
                 return pooled.into_iter().map(|(_, hash)| hash).collect();
             }
@@ -179,7 +179,7 @@ impl World {
     }
 
     /// Seals a block and waits until the pool holds `count` transactions.
-    pub(crate) async fn seal_into_pool(&self, value: u64, count: usize) -> SealedBlock {
+    pub(crate) async fn seal_into_pool(&self, value: u64, count: u64) -> SealedBlock {
         let block = self.seal(value).await;
         self.pooled(count).await;
         block

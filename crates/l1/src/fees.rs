@@ -116,7 +116,8 @@ mod tests {
                 let new = old.replacement(&QUIET, &FeeLimits { min_tip: 0, ..LIMITS }).unwrap();
                 assert!(geth_accepts(&old, &new, bump), "{old:?} {new:?}");
                 // Fees that percents do not divide are rounded up, for nodes that do not round down.
-                let spare = |old: u128| u128::from(old * (100 + bump) % 100 != 0 && old * bump >= 100);
+                let spare =
+                    |old: u128| u128::from(!(old * (100 + bump)).is_multiple_of(100) && old * bump >= 100);
                 let less = [
                     Fees { tip: new.tip - 1 - spare(tip), ..new },
                     Fees { max_fee: new.max_fee - 1 - spare(old.max_fee), ..new },

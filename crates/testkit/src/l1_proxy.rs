@@ -30,7 +30,7 @@ pub enum Action {
     /// There is never an answer.
     Stall,
     /// The node is asked, and its result says what is done. An error of the node is passed on.
-    Then(Box<dyn FnOnce(Value) -> Action + Send>),
+    Then(Box<dyn FnOnce(Value) -> Self + Send>),
 }
 
 impl Action {
