@@ -42,6 +42,9 @@ pub struct BatcherConfig {
     /// Where channels are posted.
     #[arg(long, env = "LOCKSTEP_DATA_AVAILABILITY", value_enum, default_value_t = DataAvailability::Auto)]
     pub data_availability: DataAvailability,
+    /// Transactions that may be on their way to L1 at once; nodes hold at most 16 with blobs of one account.
+    #[arg(long, env = "LOCKSTEP_MAX_PENDING_TXS", value_name = "COUNT", default_value_t = 4, value_parser = parse_pending)]
+    pub max_pending_txs: usize,
     /// How often Postgres is asked for new blocks.
     #[arg(long = "batcher-poll", env = "LOCKSTEP_BATCHER_POLL", value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
     pub poll: Duration,
@@ -86,6 +89,16 @@ impl BatcherConfig {
 pub struct BatcherHooks {
     /// Receives the bound address once the batcher works.
     pub on_ready: Option<oneshot::Sender<SocketAddr>>,
+}
+
+/// Half of what geth's blob pool holds for one account: transactions of abandoned channels need room too.
+const MAX_PENDING_TXS: usize = 8;
+
+fn parse_pending(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=MAX_PENDING_TXS).contains(&count) => Ok(count),
+        _ => Err(format!("a number from 1 to {MAX_PENDING_TXS}")),
+    }
 }
 
 fn parse_blobs(text: &str) -> Result<usize, String> {

@@ -1,10 +1,10 @@
-//! The loop: settle what was posted, post what is closed, close what is due.
+//! The loop: settle what was posted, see into blocks what is on its way, send what is closed, close what is due.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, Bytes},
+    primitives::{Address, B256, Bytes},
     providers::Provider,
     sol_types::{SolCall, SolEvent},
 };
@@ -13,9 +13,9 @@ use lockstep_contracts::l1::Inbox;
 use lockstep_index::{
     Index, batch,
     batch::Batch,
-    submission::{self, Attempt, DaType, NewSubmission, Step, Submission},
+    submission::{self, DaType, NewSubmission, Step, Submission},
 };
-use lockstep_l1::{Cause, Included, Journal, L1Error, PreparedTx, Severity, TxManager, TxRequest};
+use lockstep_l1::{Included, L1Error, Severity, TxManager, TxRequest};
 use lockstep_primitives::BlockId;
 use lockstep_service::Readiness;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ use crate::{
     channel::Closed,
     error::BatcherError,
     fit::fit,
+    flights::{Flights, Flying, Seen},
     history::history,
     pending::{Pending, is_in_chain},
     policy::{Closing, Policy, Reason},
@@ -33,8 +34,6 @@ use crate::{
     telemetry,
 };
 
-/// Looks at posted submissions while another is on its way: each so many polls.
-const WATCH_POLLS: u32 = 4;
 /// How long a round may still take after a stop was asked for.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 /// Time between two looks at the account's balance.
@@ -56,27 +55,17 @@ pub(crate) struct Batcher {
     policy: Policy,
     data_availability: DataAvailability,
     poll: Duration,
+    max_pending_txs: usize,
     pending: Pending,
+    flights: Flights,
+    looked_at: Option<Instant>,
+    held: Option<&'static str>,
     ratio: f64,
     min_tip: u128,
     l1: Option<(Instant, L1Now)>,
     settled_at: Option<BlockId>,
     last_batch: Option<Instant>,
     balance_read: Option<Instant>,
-}
-
-/// Stores attempts under their submission.
-struct AttemptJournal<'a> {
-    index: &'a Index,
-    id: i64,
-}
-
-impl Journal for AttemptJournal<'_> {
-    async fn prepared(&self, tx: &PreparedTx) -> Result<(), Cause> {
-        let attempt = Attempt { nonce: tx.nonce, tx_hash: tx.hash, raw: tx.raw.clone() };
-        submission::prepare(self.index.pool(), self.id, &attempt).await?;
-        Ok(())
-    }
 }
 
 impl Batcher {
@@ -97,7 +86,11 @@ impl Batcher {
             policy,
             data_availability: config.data_availability,
             poll: config.poll,
+            max_pending_txs: config.max_pending_txs,
             pending: Pending::default(),
+            flights: Flights::default(),
+            looked_at: None,
+            held: None,
             ratio: FIRST_RATIO,
             min_tip: config.tx.limits().min_tip,
             l1: None,
@@ -125,14 +118,18 @@ impl Batcher {
     async fn work(mut self, shutdown: &CancellationToken) -> Result<(), BatcherError> {
         let mut standing_by = false;
         loop {
-            let stepped = self.step(shutdown).await;
+            let stepped = self.step().await;
             let stood_by = std::mem::replace(&mut standing_by, matches!(stepped, Err(BatcherError::Standby)));
             let worked = match stepped {
                 Ok(worked) => {
-                    self.readiness.set_ready("work");
+                    match self.held {
+                        Some(reason) => {
+                            self.readiness.set_waiting("work", format!("transaction waits {reason}"))
+                        }
+                        None => self.readiness.set_ready("work"),
+                    }
                     worked
                 }
-                Err(BatcherError::L1(L1Error::Shutdown)) => return Ok(()),
                 Err(error) if error.severity() == Severity::Halt => {
                     error!(%error, "the batcher stops");
                     return Err(error);
@@ -161,16 +158,19 @@ impl Batcher {
     }
 
     /// One round; tells whether there was something to do.
-    async fn step(&mut self, shutdown: &CancellationToken) -> Result<bool, BatcherError> {
+    async fn step(&mut self) -> Result<bool, BatcherError> {
         self.lead().await?;
         let open = self.settle().await?;
-        match open.iter().position(|submission| !is_posted(submission)) {
-            Some(next) => {
-                self.post(&open[next], &open[..next], shutdown).await?;
-                Ok(true)
-            }
-            None => self.close_if_due().await,
+        if self.must_look() && self.move_on(&open).await? {
+            self.looked_at = None;
+            return Ok(true);
         }
+        let unposted = open.iter().filter(|submission| !is_posted(submission)).count();
+        if unposted >= self.max_pending_txs || !self.close_if_due().await? {
+            return Ok(false);
+        }
+        self.looked_at = None;
+        Ok(true)
     }
 
     /// Makes sure that nobody else writes the journal: two would post the same blocks in different channels, and
@@ -184,99 +184,106 @@ impl Batcher {
             return Ok(());
         }
         self.pending.clear();
-        self.settled_at = None;
+        (self.flights, self.looked_at, self.settled_at) = (Flights::default(), None, None);
         self.writer = submission::Writer::take(self.index.pool()).await?;
         if self.writer.is_some() { Ok(()) } else { Err(BatcherError::Standby) }
     }
 
     /// Brings the journal up to date with both chains, and gives the submissions that are still open, in order.
     async fn settle(&mut self) -> Result<Vec<Submission>, BatcherError> {
+        if let Some(first) = submission::first_rewound(self.index.pool()).await? {
+            warn!(id = first, "the blocks of a channel were rewound");
+            self.abandon_from(first).await?;
+        }
         let open = submission::open(self.index.pool()).await?;
-        for (position, submission) in open.iter().enumerate() {
-            if !self.in_chain(submission).await? {
-                warn!(id = submission.id, "the blocks of a channel were rewound");
-                self.abandon(&open[position..]).await?;
-                return Ok(submission::open(self.index.pool()).await?);
-            }
+        if !open.iter().any(is_posted) {
+            return Ok(open);
         }
         let head = self.head(BlockNumberOrTag::Latest).await?;
-        if self.settled_at == Some(head) || !open.iter().any(is_posted) {
+        if self.settled_at == Some(head) {
             return Ok(open);
         }
         let finalized = self.head(BlockNumberOrTag::Finalized).await?;
         for submission in &open {
-            let Step::Posted { l1_block, .. } = submission.step else { continue };
-            if !self.is_canonical(l1_block).await? {
+            let Step::Posted { l1_block, tx_hash } = submission.step else { continue };
+            // A node that is behind knows nothing of it yet.
+            if l1_block.number > head.number {
+                continue;
+            }
+            let stands = self.tx.is_canonical(l1_block).await?;
+            let is_final = l1_block.number <= finalized.number;
+            // Its bytes are dropped once it is final: so the transaction is looked up a last time.
+            if !stands || (is_final && !self.is_in(tx_hash, l1_block).await?) {
                 warn!(id = submission.id, l1_block = l1_block.number, "a posted channel was reorged out");
                 submission::reorged(self.index.pool(), submission.id).await?;
-            } else if l1_block.number <= finalized.number {
+            } else if is_final {
                 submission::finalized(self.index.pool(), submission.id).await?;
-                info!(id = submission.id, last_block = submission.channel.last_block.0, "channel is final");
+                info!(id = submission.id, last_block = submission.last_block.0, "channel is final");
             }
         }
         self.settled_at = Some(head);
         Ok(submission::open(self.index.pool()).await?)
     }
 
-    /// Sees one submission into an L1 block. `before` stand in blocks; if one of them leaves, so must we return,
-    /// since its nonce is lower.
-    async fn post(
-        &mut self,
-        submission: &Submission,
-        before: &[Submission],
-        shutdown: &CancellationToken,
-    ) -> Result<(), BatcherError> {
-        let journal = AttemptJournal { index: &self.index, id: submission.id };
-        let attempts: Vec<PreparedTx> = submission::attempts(self.index.pool(), submission.id)
-            .await?
-            .into_iter()
-            .map(|attempt| PreparedTx { nonce: attempt.nonce, hash: attempt.tx_hash, raw: attempt.raw })
-            .collect();
-        let sending = async {
-            if attempts.is_empty() {
-                let request = self.request(&submission.channel)?;
-                self.tx.send(request, &journal, shutdown).await
-            } else {
-                self.tx.drive(attempts, &journal, shutdown).await
+    /// Whether it is time to look at what is on its way.
+    fn must_look(&mut self) -> bool {
+        let due = self.looked_at.is_none_or(|at| at.elapsed() >= self.tx.poll_interval());
+        if due {
+            self.looked_at = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Sees what is on its way one step further, and sends the next submission if there is room; tells whether
+    /// the journal has changed.
+    async fn move_on(&mut self, open: &[Submission]) -> Result<bool, BatcherError> {
+        let flying = Flying::look(&self.index, &self.tx, open).await?;
+        telemetry::pending_txs(flying.count());
+        self.held = None;
+        match self.flights.advance(&self.index, &self.tx, &flying).await? {
+            Seen::Nothing => {}
+            Seen::Held(reason) => self.held = Some(reason),
+            Seen::Included(submission, included) => {
+                self.included(&submission, &included).await?;
+                return Ok(true);
             }
-        };
-        let sent = tokio::select! {
-            sent = sending => sent,
-            disturbed = self.disturbed(submission, before) => return disturbed,
-        };
-        match sent {
-            Ok(included) if included.success => self.posted(submission, &included).await,
-            Ok(included) => {
-                self.abandon_from(submission).await?;
-                Err(BatcherError::Refused { id: submission.id, hash: included.hash })
+            Seen::Displaced(submission) => {
+                warn!(id = submission.id, "another transaction has the nonce of a channel: sealing it again");
+                submission::seal_again(self.index.pool(), submission.id).await?;
+                return Ok(true);
             }
-            Err(error @ L1Error::NonceTaken { .. }) => {
-                warn!(id = submission.id, %error, "closing the channel again under another nonce");
-                self.abandon_from(submission).await
+        }
+        match open.iter().find(|submission| submission.step == Step::Sealed) {
+            Some(next) if flying.leaves_room(next.da_type, self.max_pending_txs) => {
+                self.prepare(next).await?;
+                Ok(true)
             }
-            Err(error) => Err(error.into()),
+            _ => Ok(false),
         }
     }
 
-    /// Returns when the submission on its way has to be looked at again.
-    async fn disturbed(&self, current: &Submission, before: &[Submission]) -> Result<(), BatcherError> {
-        loop {
-            tokio::time::sleep(self.poll * WATCH_POLLS).await;
-            if !self.in_chain(current).await? {
-                return Ok(());
-            }
-            for earlier in before {
-                let Step::Posted { l1_block, .. } = earlier.step else { return Ok(()) };
-                if !self.is_canonical(l1_block).await? {
-                    return Ok(());
-                }
-            }
+    /// Signs the first transaction of a submission, under the nonce after all that the journal and L1 know.
+    async fn prepare(&mut self, submission: &Submission) -> Result<(), BatcherError> {
+        let data = submission::data(self.index.pool(), submission.id).await?;
+        let request = self.request(submission.da_type, &data)?;
+        let account = self.tx.address();
+        let nonce = submission::next_nonce(self.index.pool(), account).await?.max(self.tx.nonce().await?);
+        let tx = self.tx.prepare(request, nonce).await?;
+        self.flights.add(&self.index, account, submission.id, tx).await
+    }
+
+    /// A transaction that failed was refused by the inbox: no other one will do better.
+    async fn included(&mut self, submission: &Submission, included: &Included) -> Result<(), BatcherError> {
+        if included.success {
+            return self.posted(submission, included).await;
         }
+        self.abandon_from(submission.id).await?;
+        Err(BatcherError::Refused { id: submission.id, hash: included.hash })
     }
 
     async fn posted(&mut self, submission: &Submission, included: &Included) -> Result<(), BatcherError> {
-        let channel = &submission.channel;
-        let batch = self.announced(channel, included).await?;
+        let batch = self.announced(submission, included).await?;
+        let size_bytes = submission::data(self.index.pool(), submission.id).await?.len();
         let mut db = self.index.begin().await?;
         submission::posted(&mut *db, submission.id, included.hash, included.block).await?;
         if let Some(batch) = batch {
@@ -284,12 +291,12 @@ impl Batcher {
         }
         db.commit().await.map_err(lockstep_index::IndexError::from)?;
         self.last_batch = Some(Instant::now());
-        telemetry::posted(channel, included);
+        telemetry::posted(submission.da_type, size_bytes, included);
         info!(
             id = submission.id,
-            first_block = channel.first_block.0,
-            last_block = channel.last_block.0,
-            size_bytes = channel.data.len(),
+            first_block = submission.first_block.0,
+            last_block = submission.last_block.0,
+            size_bytes,
             l1_block = included.block.number,
             l1_tx = %included.hash,
             gas_used = included.gas_used,
@@ -301,7 +308,7 @@ impl Batcher {
     /// The inbox's own announcement of the batch.
     async fn announced(
         &self,
-        channel: &NewSubmission,
+        submission: &Submission,
         included: &Included,
     ) -> Result<Option<Batch>, BatcherError> {
         let receipt = self.tx.provider().get_transaction_receipt(included.hash).await;
@@ -316,19 +323,17 @@ impl Batcher {
             batch_hash: event.batchHash,
             l1_block: included.block,
             l1_tx_hash: included.hash,
-            da_type: channel.da_type,
-            first_block: channel.first_block,
-            last_block: channel.last_block,
+            da_type: submission.da_type,
+            first_block: submission.first_block,
+            last_block: submission.last_block,
         }))
     }
 
-    fn request(&self, channel: &NewSubmission) -> Result<TxRequest, L1Error> {
-        let (input, blobs) = match channel.da_type {
-            DaType::Calldata => {
-                (Inbox::appendBatchCall { data: channel.data.clone() }.abi_encode(), Vec::new())
-            }
+    fn request(&self, da_type: DaType, data: &Bytes) -> Result<TxRequest, L1Error> {
+        let (input, blobs) = match da_type {
+            DaType::Calldata => (Inbox::appendBatchCall { data: data.clone() }.abi_encode(), Vec::new()),
             DaType::Blobs => {
-                let blobs = to_blobs(&channel.data).map_err(|error| L1Error::Kzg(error.to_string()))?;
+                let blobs = to_blobs(data).map_err(|error| L1Error::Kzg(error.to_string()))?;
                 (Inbox::appendBlobsCall {}.abi_encode(), blobs)
             }
         };
@@ -403,25 +408,11 @@ impl Batcher {
         Ok(())
     }
 
-    async fn abandon_from(&mut self, first: &Submission) -> Result<(), BatcherError> {
-        let open = submission::open(self.index.pool()).await?;
-        let later: Vec<Submission> = open.into_iter().filter(|other| other.id >= first.id).collect();
-        self.abandon(&later).await
-    }
-
-    async fn abandon(&mut self, submissions: &[Submission]) -> Result<(), BatcherError> {
-        let mut db = self.index.begin().await?;
-        for submission in submissions {
-            submission::abandon(&mut *db, submission.id).await?;
-        }
-        db.commit().await.map_err(lockstep_index::IndexError::from)?;
+    /// Gives up a submission and those that build on it. Their blocks, if they are still there, go into others.
+    async fn abandon_from(&mut self, id: i64) -> Result<(), BatcherError> {
+        submission::abandon(self.index.pool(), id).await?;
         self.pending.clear();
         Ok(())
-    }
-
-    async fn in_chain(&self, submission: &Submission) -> Result<bool, BatcherError> {
-        let channel = &submission.channel;
-        Ok(is_in_chain(&self.index, channel.last_block.0, channel.tip_hash).await?)
     }
 
     async fn head(&self, tag: BlockNumberOrTag) -> Result<BlockId, BatcherError> {
@@ -432,8 +423,9 @@ impl Batcher {
             .unwrap_or_default())
     }
 
-    async fn is_canonical(&self, block: BlockId) -> Result<bool, BatcherError> {
-        Ok(self.head(block.number.into()).await? == block)
+    async fn is_in(&self, tx_hash: B256, block: BlockId) -> Result<bool, BatcherError> {
+        let included = self.tx.included(tx_hash).await?;
+        Ok(included.is_some_and(|included| included.success && included.block == block))
     }
 
     async fn measure(&mut self) {

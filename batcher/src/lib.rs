@@ -1,7 +1,7 @@
 //! The batcher: posts sealed blocks to the inbox on L1.
 //!
 //! It reads blocks from Postgres, packs consecutive ones into a channel, and sends each channel in one L1
-//! transaction, one at a time. What it is about to do is in the journal (`l1_submission`, `l1_attempt`) before it
+//! transaction, a few at a time under consecutive nonces. What it is about to do is in the journal (`l1_submission`, `l1_attempt`) before it
 //! is done, so a crash between any two lines loses nothing and posts nothing twice. It knows no EVM and no state.
 
 mod channel;
@@ -9,6 +9,7 @@ mod config;
 mod driver;
 mod error;
 mod fit;
+mod flights;
 mod history;
 mod pending;
 mod policy;

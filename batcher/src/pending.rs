@@ -130,7 +130,7 @@ fn age(block: &BatchInputs, seen: Instant, now_unix: u64) -> Duration {
 async fn base(index: &Index) -> Result<Option<BlockId>, IndexError> {
     let Some(heads) = head::get(index.pool()).await? else { return Ok(None) };
     let Some(latest) = submission::latest(index.pool()).await? else { return Ok(Some(heads.safe)) };
-    let tip = BlockId { number: latest.channel.last_block.0, hash: latest.channel.tip_hash };
+    let tip = BlockId { number: latest.last_block.0, hash: latest.tip_hash };
     let in_chain = is_in_chain(index, tip.number, tip.hash).await?;
     Ok(Some(if in_chain && tip.number >= heads.safe.number { tip } else { heads.safe }))
 }

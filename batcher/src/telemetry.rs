@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy::primitives::{U256, utils::format_ether};
-use lockstep_index::submission::{DaType, NewSubmission};
+use lockstep_index::submission::DaType;
 use lockstep_l1::Included;
 
 use crate::{
@@ -31,6 +31,7 @@ pub(crate) fn describe() {
     );
     metrics::describe_counter!("lockstep_batcher_blobs_total", "Blobs posted");
     metrics::describe_counter!("lockstep_batcher_closed_total", "Channels closed, by reason");
+    metrics::describe_gauge!("lockstep_batcher_pending_txs", "Transactions on their way to L1");
     metrics::describe_counter!("lockstep_batcher_channels_total", "Channels posted, by where their data is");
     metrics::describe_counter!("lockstep_batcher_posted_bytes_total", "Encoded bytes posted");
     metrics::describe_counter!("lockstep_batcher_fees_gwei_total", "Fees paid on L1");
@@ -43,6 +44,10 @@ pub(crate) fn backlog(blocks: usize, size_bytes: usize, last_batch_age: Option<D
     if let Some(age) = last_batch_age {
         metrics::gauge!("lockstep_batcher_last_batch_age_seconds").set(age.as_secs_f64());
     }
+}
+
+pub(crate) fn pending_txs(count: usize) {
+    metrics::gauge!("lockstep_batcher_pending_txs").set(count as f64);
 }
 
 pub(crate) fn balance(wei: U256) {
@@ -59,19 +64,19 @@ pub(crate) fn closed(channel: &Closed, reason: Reason) {
     }
 }
 
-pub(crate) fn posted(channel: &NewSubmission, included: &Included) {
-    let place = match channel.da_type {
+pub(crate) fn posted(da_type: DaType, size_bytes: usize, included: &Included) {
+    let place = match da_type {
         DaType::Calldata => "calldata",
         DaType::Blobs => "blobs",
     };
-    if channel.da_type == DaType::Blobs {
-        let count = blobs(channel.data.len());
+    if da_type == DaType::Blobs {
+        let count = blobs(size_bytes);
         metrics::counter!("lockstep_batcher_blobs_total").increment(count as u64);
         metrics::gauge!("lockstep_batcher_blob_fill_ratio")
-            .set(channel.data.len() as f64 / blob_capacity(count) as f64);
+            .set(size_bytes as f64 / blob_capacity(count) as f64);
     }
     metrics::counter!("lockstep_batcher_channels_total", "data" => place).increment(1);
-    metrics::counter!("lockstep_batcher_posted_bytes_total").increment(channel.data.len() as u64);
+    metrics::counter!("lockstep_batcher_posted_bytes_total").increment(size_bytes as u64);
     let gwei = u64::try_from(included.fee / 1_000_000_000).unwrap_or(u64::MAX);
     metrics::counter!("lockstep_batcher_fees_gwei_total").increment(gwei);
 }

@@ -3,15 +3,18 @@
 //! `Sealed → Prepared → Posted → Final`. Each step is stored before the batcher acts on it, so that a crash
 //! between any two lines neither loses a channel nor posts it twice: a prepared transaction is sent again
 //! as the same bytes. A reorg of L1 takes a posted submission back to prepared; one whose blocks were rewound is
-//! abandoned.
+//! abandoned; one whose nonce a stranger used is sealed again as the same bytes.
+//!
+//! The journal owns the nonces: a signed transaction keeps its nonce until L1 has made that final, also if its
+//! submission is abandoned, since it may still be in a pool or come back with a reorg.
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use lockstep_primitives::{BlockId, BlockNumber};
 use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 
 use crate::{
     IndexError,
-    convert::{to_bigint, to_hash, to_u32, to_u64},
+    convert::{to_bigint, to_hash, to_optional_address, to_u32, to_u64},
 };
 
 /// Where the data of a batch goes.
@@ -75,15 +78,25 @@ pub enum Step {
     Abandoned,
 }
 
-/// A submission in the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A submission in the journal, without its bytes: see [`data`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Submission {
     /// Our name for it; grows.
     pub id: i64,
-    /// The channel.
-    pub channel: NewSubmission,
+    /// First block in the channel.
+    pub first_block: BlockNumber,
+    /// Last block in the channel.
+    pub last_block: BlockNumber,
+    /// Hash of the last block.
+    pub tip_hash: B256,
+    /// Where the data goes.
+    pub da_type: DaType,
     /// How far it is.
     pub step: Step,
+    /// L1 nonce of its attempts, if there are any.
+    pub nonce: Option<u64>,
+    /// Account that signed them; `None` without attempts, or if it was not stored.
+    pub sender: Option<Address>,
 }
 
 /// A signed transaction, stored before it is sent.
@@ -141,12 +154,13 @@ struct SubmissionRow {
     first_block: i64,
     last_block: i64,
     tip_hash: Vec<u8>,
-    data: Vec<u8>,
     da_type: i16,
     status: String,
     l1_block_number: Option<i64>,
     l1_block_hash: Option<Vec<u8>>,
     l1_tx_hash: Option<Vec<u8>>,
+    nonce: Option<i64>,
+    sender: Option<Vec<u8>>,
 }
 
 impl SubmissionRow {
@@ -179,23 +193,24 @@ impl TryFrom<SubmissionRow> for Submission {
     fn try_from(row: SubmissionRow) -> Result<Self, IndexError> {
         Ok(Self {
             id: row.id,
+            first_block: BlockNumber(to_u64(row.first_block, "l1_submission.first_block")?),
+            last_block: BlockNumber(to_u64(row.last_block, "l1_submission.last_block")?),
+            tip_hash: to_hash(&row.tip_hash, "l1_submission.tip_hash")?,
+            da_type: DaType::from_smallint(row.da_type)?,
             step: row.step()?,
-            channel: NewSubmission {
-                first_block: BlockNumber(to_u64(row.first_block, "l1_submission.first_block")?),
-                last_block: BlockNumber(to_u64(row.last_block, "l1_submission.last_block")?),
-                tip_hash: to_hash(&row.tip_hash, "l1_submission.tip_hash")?,
-                data: row.data.into(),
-                da_type: DaType::from_smallint(row.da_type)?,
-            },
+            nonce: row.nonce.map(|nonce| to_u64(nonce, "l1_attempt.nonce")).transpose()?,
+            sender: to_optional_address(row.sender.as_deref(), "l1_attempt.sender")?,
         })
     }
 }
 
+// All attempts of a submission have one sender and one nonce.
 macro_rules! submission_query {
     ($tail:literal) => {
         concat!(
-            "select id, first_block, last_block, tip_hash, data, da_type, status, l1_block_number, ",
-            "l1_block_hash, l1_tx_hash from l1_submission ",
+            "select id, first_block, last_block, tip_hash, da_type, status, l1_block_number, l1_block_hash, ",
+            "l1_tx_hash, nonce, sender from l1_submission ",
+            "left join l1_attempt on submission_id = id and attempt = 0 ",
             $tail
         )
     };
@@ -219,19 +234,26 @@ pub async fn insert(db: impl PgExecutor<'_>, channel: &NewSubmission) -> Result<
     .await?)
 }
 
-/// Stores a signed transaction before it is sent: `Sealed | Prepared → Prepared`. Gives the attempt's number.
+/// Stores a transaction that `sender` signed, before it is sent: `Sealed | Prepared → Prepared`. Gives the
+/// attempt's number. All attempts of a submission have the same sender and nonce.
 ///
 /// # Errors
 /// [`IndexError::WrongStep`] if the submission is past that.
-pub async fn prepare(db: impl PgExecutor<'_>, id: i64, attempt: &Attempt) -> Result<u32, IndexError> {
+pub async fn prepare(
+    db: impl PgExecutor<'_>,
+    id: i64,
+    sender: Address,
+    attempt: &Attempt,
+) -> Result<u32, IndexError> {
     let number: Option<i32> = sqlx::query_scalar(
         "with moved as (update l1_submission set status = 'prepared' \
          where id = $1 and status in ('sealed', 'prepared') returning id) \
-         insert into l1_attempt (submission_id, attempt, nonce, tx_hash, raw) \
-         select id, (select count(*)::int from l1_attempt where submission_id = $1), $2, $3, $4 from moved \
+         insert into l1_attempt (submission_id, attempt, sender, nonce, tx_hash, raw) \
+         select id, (select count(*)::int from l1_attempt where submission_id = $1), $2, $3, $4, $5 from moved \
          returning attempt",
     )
     .bind(id)
+    .bind(sender.as_slice())
     .bind(to_bigint(attempt.nonce)?)
     .bind(attempt.tx_hash.as_slice())
     .bind(attempt.raw.as_ref())
@@ -239,6 +261,31 @@ pub async fn prepare(db: impl PgExecutor<'_>, id: i64, attempt: &Attempt) -> Res
     .await?;
     let number = number.ok_or(IndexError::WrongStep { id, from: "sealed or prepared", to: "prepared" })?;
     to_u32(number, "l1_attempt.attempt")
+}
+
+/// Stores a dearer attempt of an abandoned submission before it is sent: its nonce has to be used by something.
+///
+/// # Errors
+/// [`IndexError::WrongStep`] if the submission is not abandoned.
+pub async fn replace_stale(
+    db: impl PgExecutor<'_>,
+    id: i64,
+    sender: Address,
+    attempt: &Attempt,
+) -> Result<(), IndexError> {
+    let done = sqlx::query(
+        "insert into l1_attempt (submission_id, attempt, sender, nonce, tx_hash, raw) \
+         select id, (select count(*)::int from l1_attempt where submission_id = $1), $2, $3, $4, $5 \
+         from l1_submission where id = $1 and status = 'abandoned'",
+    )
+    .bind(id)
+    .bind(sender.as_slice())
+    .bind(to_bigint(attempt.nonce)?)
+    .bind(attempt.tx_hash.as_slice())
+    .bind(attempt.raw.as_ref())
+    .execute(db)
+    .await?;
+    expect_one(&done, IndexError::WrongStep { id, from: "abandoned", to: "abandoned" })
 }
 
 /// Records that `tx_hash`, one of the attempts, is in an L1 block: `Prepared | Posted → Posted`.
@@ -281,7 +328,7 @@ pub async fn reorged(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexError>
 }
 
 /// Records that the L1 block of a posted submission is final: `Posted → Final`. Drops its stored bytes,
-/// which L1 now keeps.
+/// which L1 now keeps, and the attempts of abandoned submissions with lower nonces, which are used for ever.
 ///
 /// # Errors
 /// [`IndexError::WrongStep`] from any other step.
@@ -289,7 +336,10 @@ pub async fn finalized(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexErro
     let done: Option<i64> = sqlx::query_scalar(
         "with done as (update l1_submission set status = 'final', data = '' \
          where id = $1 and status = 'posted' returning id), \
-         dropped as (delete from l1_attempt where submission_id in (select id from done)) \
+         used as (select distinct sender, nonce from l1_attempt join done on submission_id = id), \
+         dropped as (delete from l1_attempt a using l1_submission s, used \
+         where s.id = a.submission_id and (s.id in (select id from done) or (s.status = 'abandoned' \
+         and a.nonce < used.nonce and a.sender is not distinct from used.sender))) \
          select id from done",
     )
     .bind(id)
@@ -298,18 +348,88 @@ pub async fn finalized(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexErro
     done.map(|_| ()).ok_or(IndexError::WrongStep { id, from: "posted", to: "final" })
 }
 
-/// Gives up a submission that is not final: its blocks are no longer in the chain.
+/// Gives up the open submissions from `id` on: their blocks are no longer in the chain, or build on such.
 ///
 /// # Errors
-/// [`IndexError::WrongStep`] if it is final or abandoned already.
+/// [`IndexError::WrongStep`] if there is none.
 pub async fn abandon(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexError> {
     let done = sqlx::query(
-        "update l1_submission set status = 'abandoned' where id = $1 and status not in ('final', 'abandoned')",
+        "update l1_submission set status = 'abandoned' where id >= $1 and status not in ('final', 'abandoned')",
     )
     .bind(id)
     .execute(db)
     .await?;
-    expect_one(&done, IndexError::WrongStep { id, from: "open", to: "abandoned" })
+    match done.rows_affected() {
+        0 => Err(IndexError::WrongStep { id, from: "open", to: "abandoned" }),
+        _ => Ok(()),
+    }
+}
+
+/// Abandons the open submissions from `id` on, and seals the same channels again, in order: they need other nonces.
+///
+/// # Errors
+/// [`IndexError::Database`].
+pub async fn seal_again(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexError> {
+    sqlx::query(
+        "with given_up as (update l1_submission set status = 'abandoned' \
+         where id >= $1 and status not in ('final', 'abandoned') \
+         returning id, first_block, last_block, tip_hash, data, da_type) \
+         insert into l1_submission (first_block, last_block, tip_hash, data, da_type, status) \
+         select first_block, last_block, tip_hash, data, da_type, 'sealed' from given_up order by id",
+    )
+    .bind(id)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The nonce after the highest that `sender` has in the journal.
+///
+/// # Errors
+/// [`IndexError::Database`].
+pub async fn next_nonce(db: impl PgExecutor<'_>, sender: Address) -> Result<u64, IndexError> {
+    let next: i64 = sqlx::query_scalar(
+        "select coalesce(max(nonce) + 1, 0) from l1_attempt where coalesce(sender, $1) = $1",
+    )
+    .bind(sender.as_slice())
+    .fetch_one(db)
+    .await?;
+    to_u64(next, "l1_attempt.nonce")
+}
+
+/// The encoded channel of a submission; empty once it is final.
+///
+/// # Errors
+/// [`IndexError::Database`], also if there is no such submission.
+pub async fn data(db: impl PgExecutor<'_>, id: i64) -> Result<Bytes, IndexError> {
+    let data: Vec<u8> =
+        sqlx::query_scalar("select data from l1_submission where id = $1").bind(id).fetch_one(db).await?;
+    Ok(data.into())
+}
+
+/// The first open submission whose last block is no longer in the chain.
+///
+/// # Errors
+/// [`IndexError::Database`].
+pub async fn first_rewound(db: impl PgExecutor<'_>) -> Result<Option<i64>, IndexError> {
+    Ok(sqlx::query_scalar(
+        "select min(id) from l1_submission where status not in ('final', 'abandoned') \
+         and not exists (select from l2_block where number = last_block and hash = tip_hash)",
+    )
+    .fetch_one(db)
+    .await?)
+}
+
+/// Abandoned submissions whose transactions may still be in a pool, or come back there, by nonce.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn stale(db: impl PgExecutor<'_>) -> Result<Vec<Submission>, IndexError> {
+    let rows: Vec<SubmissionRow> =
+        sqlx::query_as(submission_query!("where status = 'abandoned' and nonce is not null order by nonce"))
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(Submission::try_from).collect()
 }
 
 /// Submissions that are neither final nor abandoned, oldest first.

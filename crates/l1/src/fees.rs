@@ -99,9 +99,9 @@ mod tests {
         assert_eq!(Fees::offer(&MARKET, &LIMITS, false).max_blob_fee, 0);
     }
 
-    /// geth: `new * 100 >= old * (100 + bump)` for each fee, and strictly higher.
+    /// geth (`legacypool/list.go`, `blobpool.go`): each fee higher, and at least `old * (100 + bump) / 100`.
     fn geth_accepts(old: &Fees, new: &Fees, bump: u128) -> bool {
-        let enough = |old: u128, new: u128| new > old && new * 100 >= old * (100 + bump);
+        let enough = |old: u128, new: u128| new > old && new >= old * (100 + bump) / 100;
         enough(old.tip, new.tip)
             && enough(old.max_fee, new.max_fee)
             && (old.max_blob_fee == 0 || enough(old.max_blob_fee, new.max_blob_fee))
@@ -109,11 +109,23 @@ mod tests {
 
     #[test]
     fn replacement_meets_the_threshold_of_the_node_exactly() {
-        for tip in [1, 9, 10, 11, 999_999_999, GWEI] {
-            let old = Fees { tip, max_fee: 21 * GWEI + tip, max_blob_fee: 0 };
-            let new = old.replacement(&MARKET, &FeeLimits { min_tip: 0, ..LIMITS }).unwrap();
-            assert!(geth_accepts(&old, &new, 10), "{old:?} {new:?}");
-            assert!(new.tip <= (tip * 110).div_ceil(100).max(tip + 1));
+        const QUIET: Market = Market { base_fee: 0, tip: 0, blob_base_fee: 0 };
+        for (bump, max_blob_fee) in [(10, 0), (100, 1), (100, 14), (100, 3 * GWEI)] {
+            for tip in [1, 2, 10, 100, 999_999_990, GWEI] {
+                let old = Fees { tip, max_fee: 21 * GWEI + tip, max_blob_fee };
+                let new = old.replacement(&QUIET, &FeeLimits { min_tip: 0, ..LIMITS }).unwrap();
+                assert!(geth_accepts(&old, &new, bump), "{old:?} {new:?}");
+                // Fees that percents do not divide are rounded up, for nodes that do not round down.
+                let spare =
+                    |old: u128| u128::from(!(old * (100 + bump)).is_multiple_of(100) && old * bump >= 100);
+                let less = [
+                    Fees { tip: new.tip - 1 - spare(tip), ..new },
+                    Fees { max_fee: new.max_fee - 1 - spare(old.max_fee), ..new },
+                ];
+                assert!(less.iter().all(|less| !geth_accepts(&old, less, bump)), "{old:?} {new:?}");
+                let blob = Fees { max_blob_fee: new.max_blob_fee.saturating_sub(1), ..new };
+                assert_eq!(geth_accepts(&old, &blob, bump), max_blob_fee == 0);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod blobs;
 mod client;
 mod error;
 mod fees;
+mod flight;
 mod follow;
 mod journal;
 mod keys;
@@ -25,12 +26,13 @@ pub use blob_fee::BlobSchedule;
 pub use client::connect;
 pub use error::{Cause, L1Error, Severity};
 pub use fees::{FeeLimits, Fees, Market};
+pub use flight::{InFlight, Progress, TxStatus};
 pub use follow::{Follower, L1Event};
 pub use journal::{Journal, NoJournal, PooledTx, PreparedTx};
 pub use keys::{
     DEV_CHAIN_IDS, DEV_MNEMONIC, KEYSTORE_PASSWORD, KeyError, KeySource, check_not_public, dev_key,
 };
 pub use kzg::preload_kzg;
-pub use manager::{Included, TxManager, TxRequest, TxStatus};
+pub use manager::{Included, TxManager, TxRequest};
 pub use options::TxOptions;
 pub use reader::{L1Heads, L1Reader, PostedBatch};

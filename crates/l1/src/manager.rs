@@ -1,6 +1,6 @@
 //! Sends the transactions of one key, each exactly once, whatever crashes.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxEip4844, TxEip4844WithSidecar},
@@ -14,7 +14,7 @@ use alloy::{
 use lockstep_primitives::BlockId;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     Fees, Journal, L1Error, Market, PooledTx, PreparedTx, TxOptions, client, error::rpc, refusal::Refusal,
@@ -24,8 +24,9 @@ use crate::{
 /// Percent added to the node's gas estimate.
 const GAS_MARGIN_PERCENT: u64 = 20;
 
-/// Looks in a row that must find a nonce used and no attempt in a block: nodes behind one address may differ.
-const NONCE_TAKEN_LOOKS: u32 = 3;
+/// Gas added besides: a storage slot that is filled for the first time. The node may estimate as if our earlier
+/// transactions were in a block, and they may not be.
+const GAS_MARGIN: u64 = 20_000;
 
 /// Highest gas limit of a transaction (EIP-7825).
 const MAX_GAS_LIMIT: u64 = 1 << 24;
@@ -41,7 +42,7 @@ pub struct TxRequest {
     pub input: Bytes,
     /// Blobs, up to six.
     pub blobs: Vec<Blob>,
-    /// Gas limit; `None` asks the node and adds 20 %.
+    /// Gas limit; `None` asks the node and adds 20 % and 20,000.
     pub gas_limit: Option<u64>,
 }
 
@@ -60,26 +61,13 @@ pub struct Included {
     pub fee: u128,
 }
 
-/// Where the attempts of one request stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TxStatus {
-    /// One of them is in a block.
-    Included(Included),
-    /// The node holds at least one of them.
-    Pending,
-    /// The node knows none of them, and their nonce is free.
-    Absent,
-    /// Another transaction has their nonce.
-    NonceTaken,
-}
-
 /// Sends transactions of one key and follows them into a block.
 #[derive(Debug, Clone)]
 pub struct TxManager {
-    provider: RootProvider,
+    pub(crate) provider: RootProvider,
     signer: PrivateKeySigner,
     chain_id: u64,
-    options: TxOptions,
+    pub(crate) options: TxOptions,
 }
 
 impl TxManager {
@@ -110,6 +98,12 @@ impl TxManager {
     #[must_use]
     pub const fn chain_id(&self) -> u64 {
         self.chain_id
+    }
+
+    /// Time between two looks at L1.
+    #[must_use]
+    pub const fn poll_interval(&self) -> Duration {
+        self.options.tx_poll_interval
     }
 
     /// The connection, for reading.
@@ -189,7 +183,7 @@ impl TxManager {
             prepared.push(tx);
         }
         for tx in &prepared {
-            self.broadcast_last(std::slice::from_ref(tx)).await?;
+            self.broadcast(tx).await?;
         }
         let mut included = Vec::with_capacity(prepared.len());
         for tx in prepared {
@@ -250,59 +244,6 @@ impl TxManager {
         }
     }
 
-    /// Takes journaled attempts of one request, oldest first, and sees them into a block: sends the latest
-    /// again where the node lost it, replaces it when it waits too long.
-    ///
-    /// # Errors
-    /// [`L1Error::NonceTaken`] if another transaction has the nonce; else see [`L1Error`].
-    pub async fn drive(
-        &self,
-        mut attempts: Vec<PreparedTx>,
-        journal: &impl Journal,
-        shutdown: &CancellationToken,
-    ) -> Result<Included, L1Error> {
-        let mut waiting_since = Instant::now();
-        let mut taken = 0;
-        loop {
-            match self.status(&attempts).await? {
-                TxStatus::Included(included) => {
-                    if self.confirmations(&included).await? >= self.options.tx_confirmations {
-                        return Ok(included);
-                    }
-                }
-                TxStatus::NonceTaken => {
-                    taken += 1;
-                    if taken >= NONCE_TAKEN_LOOKS {
-                        return Err(self.nonce_taken(&attempts));
-                    }
-                }
-                TxStatus::Absent => {
-                    if self.broadcast_last(&attempts).await? == Sent::Underpriced {
-                        self.replace(&mut attempts, journal).await?;
-                    }
-                    waiting_since = Instant::now();
-                }
-                TxStatus::Pending if waiting_since.elapsed() >= self.options.tx_resubmit_after => {
-                    self.replace(&mut attempts, journal).await?;
-                    waiting_since = Instant::now();
-                }
-                TxStatus::Pending => {}
-            }
-            self.pause(shutdown).await?;
-        }
-    }
-
-    /// Stores and sends a dearer version of the last attempt, unless the limits forbid it.
-    async fn replace(&self, attempts: &mut Vec<PreparedTx>, journal: &impl Journal) -> Result<(), L1Error> {
-        if let Some(replacement) = self.replacement(attempts).await? {
-            self.store(journal, &replacement).await?;
-            metrics::counter!("lockstep_l1_tx_replacements_total").increment(1);
-            attempts.push(replacement);
-            self.broadcast_last(attempts).await?;
-        }
-        Ok(())
-    }
-
     /// Waits until it is worth looking at L1 again.
     ///
     /// # Errors
@@ -312,30 +253,6 @@ impl TxManager {
             () = shutdown.cancelled() => Err(L1Error::Shutdown),
             () = sleep(self.options.tx_poll_interval) => Ok(()),
         }
-    }
-
-    /// Looks once at where the attempts of one request stand.
-    ///
-    /// # Errors
-    /// If the node does not answer.
-    pub async fn status(&self, attempts: &[PreparedTx]) -> Result<TxStatus, L1Error> {
-        let Some(last) = attempts.last() else { return Ok(TxStatus::Absent) };
-        let used = self.nonce().await? > last.nonce;
-        for tx in attempts.iter().rev() {
-            if let Some(included) = self.included(tx.hash).await? {
-                return Ok(TxStatus::Included(included));
-            }
-        }
-        if used {
-            return Ok(TxStatus::NonceTaken);
-        }
-        for tx in attempts.iter().rev() {
-            let found = self.provider.get_transaction_by_hash(tx.hash).await;
-            if found.map_err(rpc("eth_getTransactionByHash"))?.is_some() {
-                return Ok(TxStatus::Pending);
-            }
-        }
-        Ok(TxStatus::Absent)
     }
 
     /// The block of a transaction; `None` if it is in none.
@@ -360,19 +277,22 @@ impl TxManager {
         }))
     }
 
-    async fn confirmations(&self, included: &Included) -> Result<u64, L1Error> {
-        let latest = self.provider.get_block_number().await.map_err(rpc("eth_blockNumber"))?;
-        Ok((latest + 1).saturating_sub(included.block.number))
+    /// Whether the node has this block in its chain.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn is_canonical(&self, block: BlockId) -> Result<bool, L1Error> {
+        let found = self.provider.get_block_by_number(block.number.into()).await;
+        let found = found.map_err(rpc("eth_getBlockByNumber"))?;
+        Ok(found.is_some_and(|found| found.header.hash == block.hash))
     }
 
-    async fn replacement(&self, attempts: &[PreparedTx]) -> Result<Option<PreparedTx>, L1Error> {
-        let Some(last) = attempts.last() else { return Ok(None) };
-        let Some(fees) = last.fees()?.replacement(&self.market().await?, &self.options.limits()) else {
-            warn!(hash = %last.hash, nonce = last.nonce, "transaction waits at the highest fee allowed");
-            return Ok(None);
-        };
-        info!(hash = %last.hash, nonce = last.nonce, ?fees, "replacing a transaction that waits too long");
-        self.with_fees(last.decode()?, &fees).map(Some)
+    /// `tx` with the fees that replace it; `None` if the limits forbid them.
+    pub(crate) async fn replacement(&self, tx: &PreparedTx) -> Result<Option<PreparedTx>, L1Error> {
+        let fees = tx.fees()?.replacement(&self.market().await?, &self.options.limits());
+        let Some(fees) = fees else { return Ok(None) };
+        info!(hash = %tx.hash, nonce = tx.nonce, ?fees, "replacing a transaction");
+        self.with_fees(tx.decode()?, &fees).map(Some)
     }
 
     fn with_fees(&self, tx: PooledTx, fees: &Fees) -> Result<PreparedTx, L1Error> {
@@ -435,29 +355,11 @@ impl TxManager {
         }
         let estimate = self.provider.estimate_gas(call).await;
         let estimate = estimate.map_err(|error| self.refusal("eth_estimateGas", error))?;
-        Ok((estimate + estimate * GAS_MARGIN_PERCENT / 100).min(MAX_GAS_LIMIT.max(estimate)))
+        let with_margin = estimate + estimate * GAS_MARGIN_PERCENT / 100 + GAS_MARGIN;
+        Ok(with_margin.min(MAX_GAS_LIMIT.max(estimate)))
     }
 
-    async fn broadcast_last(&self, attempts: &[PreparedTx]) -> Result<Sent, L1Error> {
-        let Some(tx) = attempts.last() else { return Ok(Sent::Known) };
-        let mut sent = self.provider.send_raw_transaction(&tx.raw).await;
-        if sent.as_ref().is_err_and(|error| Refusal::of_answer(error) == Refusal::Sidecar) {
-            info!(hash = %tx.hash, "L1 wants the other kind of blob proofs");
-            sent = self.provider.send_raw_transaction(&sidecar::converted(tx).await?).await;
-        }
-        let Err(error) = sent else { return Ok(Sent::Known) };
-        match Refusal::of_answer(&error) {
-            // It is there, or its nonce is used: the next look says which.
-            Refusal::Known | Refusal::NonceTooLow => Ok(Sent::Known),
-            Refusal::Underpriced => {
-                warn!(hash = %tx.hash, %error, "the node wants higher fees");
-                Ok(Sent::Underpriced)
-            }
-            _ => Err(self.refusal("eth_sendRawTransaction", error)),
-        }
-    }
-
-    fn refusal(&self, what: &'static str, error: RpcError<TransportErrorKind>) -> L1Error {
+    pub(crate) fn refusal(&self, what: &'static str, error: RpcError<TransportErrorKind>) -> L1Error {
         let message = error.as_error_resp().map(|answer| answer.message.to_string()).unwrap_or_default();
         match Refusal::of(&message) {
             Refusal::Funds => L1Error::InsufficientFunds { sender: self.address(), message },
@@ -466,25 +368,11 @@ impl TxManager {
         }
     }
 
-    fn nonce_taken(&self, attempts: &[PreparedTx]) -> L1Error {
-        let nonce = attempts.last().map_or(0, |tx| tx.nonce);
-        L1Error::NonceTaken { sender: self.address(), nonce }
-    }
-
-    async fn store(&self, journal: &impl Journal, tx: &PreparedTx) -> Result<(), L1Error> {
+    pub(crate) async fn store(&self, journal: &impl Journal, tx: &PreparedTx) -> Result<(), L1Error> {
         journal.prepared(tx).await.map_err(L1Error::Journal)
     }
 }
 
 fn prepared(nonce: u64, tx: &PooledTx) -> PreparedTx {
     PreparedTx { nonce, hash: *tx.tx_hash(), raw: tx.encoded_2718().into() }
-}
-
-/// What became of a broadcast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
-    /// The node has it, or has seen it in a block.
-    Known,
-    /// Another transaction with this nonce pays too much to be replaced by it, or the fees are too low at all.
-    Underpriced,
 }

@@ -2,26 +2,67 @@
 
 use alloy::transports::{RpcError, TransportErrorKind};
 
-/// Why a node did not take a transaction, by the words that geth and its peers share.
+/// Why a node did not take a transaction, by the words of geth, reth, Nethermind, Erigon and anvil.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// It has it already.
     Known,
+    /// A block holds another transaction with this nonce.
     NonceTooLow,
+    /// The fees are below the market, or too low to replace what the pool holds.
     Underpriced,
+    /// Earlier nonces are missing, or the pool holds transactions of this account that must leave first: too many,
+    /// or with blobs where this one has none, or the reverse.
+    Behind,
+    /// The sender cannot pay.
     Funds,
     /// The proofs beside the blobs are of another fork's kind.
     Sidecar,
+    /// It would fail.
     Reverted,
+    /// Anything else.
     Other,
 }
 
-/// geth; reth after and before Osaka; Nethermind; Erigon.
-const SIDECAR: &[&str] = &[
-    "unexpected sidecar version",
-    "unexpected eip-4844 sidecar",
-    "unexpected eip-7594 sidecar",
-    "invalidtxproofversion",
-    "kzgcommitments must match the corresponding blobs and proofs",
+/// The first line with a match counts.
+const WORDS: [(Refusal, &[&str]); 7] = [
+    (Refusal::Known, &["already known", "already imported", "known transaction", "alreadyknown"]),
+    (Refusal::NonceTooLow, &["nonce too low", "oldnonce"]),
+    (
+        Refusal::Behind,
+        &[
+            "already reserved",
+            "nonce too high",
+            "noncegap",
+            "account limit exceeded",
+            "conflicts with existing transaction",
+            "pendingtxsofconflictingtype",
+        ],
+    ),
+    (
+        Refusal::Underpriced,
+        &[
+            "underpriced",
+            "fee too low",
+            "feetoolow",
+            "less than block",
+            "below minimum",
+            "replacementnotallowed",
+        ],
+    ),
+    (Refusal::Funds, &["insufficient funds", "insufficientfunds"]),
+    // geth; reth after and before Osaka; Nethermind; Erigon.
+    (
+        Refusal::Sidecar,
+        &[
+            "unexpected sidecar version",
+            "unexpected eip-4844 sidecar",
+            "unexpected eip-7594 sidecar",
+            "invalidtxproofversion",
+            "kzgcommitments must match the corresponding blobs and proofs",
+        ],
+    ),
+    (Refusal::Reverted, &["revert"]),
 ];
 
 impl Refusal {
@@ -33,22 +74,8 @@ impl Refusal {
     /// Reads a node's message.
     pub(crate) fn of(message: &str) -> Self {
         let message = message.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if says(&["already known", "already imported", "known transaction"]) {
-            Self::Known
-        } else if says(&["nonce too low"]) {
-            Self::NonceTooLow
-        } else if says(&["underpriced", "fee too low", "less than block base fee"]) {
-            Self::Underpriced
-        } else if says(&["insufficient funds"]) {
-            Self::Funds
-        } else if says(SIDECAR) {
-            Self::Sidecar
-        } else if says(&["revert"]) {
-            Self::Reverted
-        } else {
-            Self::Other
-        }
+        let said = WORDS.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
+        said.map_or(Self::Other, |(refusal, _)| *refusal)
     }
 }
 
@@ -61,9 +88,18 @@ mod tests {
         for (message, refusal) in [
             ("already known", Refusal::Known),
             ("transaction already imported", Refusal::Known),
+            ("AlreadyKnown", Refusal::Known),
             ("nonce too low: next nonce 5, tx nonce 4", Refusal::NonceTooLow),
-            ("replacement transaction underpriced", Refusal::Underpriced),
+            ("OldNonce, Current nonce: 5, nonce of rejected tx: 4", Refusal::NonceTooLow),
+            ("replacement transaction underpriced: new tx gas fee cap 1 <= 1 queued", Refusal::Underpriced),
             ("max fee per gas less than block base fee", Refusal::Underpriced),
+            ("max fee per blob gas less than block blob gas fee", Refusal::Underpriced),
+            ("transaction gas price below minimum: gas tip cap 0, minimum needed 1", Refusal::Underpriced),
+            ("FeeTooLow, MaxFeePerGas too low", Refusal::Underpriced),
+            ("address already reserved", Refusal::Behind),
+            ("nonce too high: tx nonce 9, gapped nonce 7", Refusal::Behind),
+            ("account limit exceeded: pooled 16 txs", Refusal::Behind),
+            ("transaction type 2 conflicts with existing transaction for 0x00", Refusal::Behind),
             ("Insufficient funds for gas * price + value", Refusal::Funds),
             ("unexpected sidecar version, want: 1, got: 0", Refusal::Sidecar),
             ("unexpected eip-4844 sidecar after osaka", Refusal::Sidecar),

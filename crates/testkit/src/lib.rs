@@ -12,6 +12,7 @@ pub mod ethereum_tests;
 pub mod real;
 
 pub mod baseline;
+pub mod l1_proxy;
 pub mod l2;
 pub mod traffic;
 pub mod workloads;

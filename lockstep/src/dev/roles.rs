@@ -229,6 +229,7 @@ fn batcher(args: &DevArgs, dir: &DataDir, backing: &Backing, keys: &Keys) -> Bat
         max_idle_channel_duration: args.roles.max_channel_duration,
         target_blobs: lockstep_codec::MAX_BLOBS,
         data_availability: args.roles.data_availability,
+        max_pending_txs: 4,
         poll: POLL,
         listen: local(0),
         tx: TxOptions::local(),

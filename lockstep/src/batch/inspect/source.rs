@@ -74,6 +74,8 @@ async fn posted(l1: &L1Reader, hash: B256) -> eyre::Result<PostedBatch> {
 struct Stored {
     submission: Option<Submission>,
     batch: Option<Batch>,
+    /// The encoded channel, which the journal drops once it is final on L1.
+    bytes: Option<Bytes>,
 }
 
 async fn from_database(target: &Target, place: &Place) -> eyre::Result<Found> {
@@ -90,7 +92,7 @@ async fn from_database(target: &Target, place: &Place) -> eyre::Result<Found> {
         (Some(l1), Some(hash)) => Some(posted(l1, hash).await?),
         _ => None,
     };
-    let bytes = match (stored.bytes(), &l1, &posted) {
+    let bytes = match (stored.bytes, &l1, &posted) {
         (Some(bytes), _, _) => bytes,
         (None, Some(l1), Some(posted)) => l1.posted_data(posted).await?,
         (None, None, _) => {
@@ -115,13 +117,16 @@ impl Stored {
             Target::Block(number) => Some(*number),
             Target::Submission(id) => {
                 found.submission = submission::by_id(pool, *id).await?;
-                found.submission.as_ref().map(|submission| submission.channel.first_block)
+                found.submission.as_ref().map(|submission| submission.first_block)
             }
             Target::File(_) | Target::Transaction(_) => None,
         };
         let block = block.ok_or_else(|| eyre!("the database holds no {}", describe(target)))?;
         if found.submission.is_none() {
             found.submission = submission::by_block(pool, block).await?;
+        }
+        if let Some(submission) = &found.submission {
+            found.bytes = Some(submission::data(pool, submission.id).await?).filter(|data| !data.is_empty());
         }
         if found.batch.is_none() {
             found.batch = batch::by_block(pool, block).await?.filter(|batch| found.is_of(batch));
@@ -136,7 +141,7 @@ impl Stored {
     fn is_of(&self, batch: &Batch) -> bool {
         self.submission.as_ref().is_none_or(|submission| match submission.step {
             Step::Posted { tx_hash, .. } => tx_hash == batch.l1_tx_hash,
-            Step::Final => submission.channel.first_block == batch.first_block,
+            Step::Final => submission.first_block == batch.first_block,
             Step::Sealed | Step::Prepared | Step::Abandoned => false,
         })
     }
@@ -162,12 +167,6 @@ impl Stored {
             _ => None,
         });
         posted.or(self.batch.map(|batch| batch.l1_tx_hash))
-    }
-
-    /// The bytes, which the journal drops once they are final on L1.
-    fn bytes(&self) -> Option<Bytes> {
-        let data = &self.submission.as_ref()?.channel.data;
-        (!data.is_empty()).then(|| data.clone())
     }
 }
 

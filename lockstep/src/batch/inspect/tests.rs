@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use alloy::{hex, primitives::Bytes};
+use alloy::{
+    hex,
+    primitives::{Address, Bytes},
+};
 use lockstep_codec::{BatchBlock, Channel, History, Options};
 use lockstep_devnet::{TestDatabase, test_database};
 use lockstep_index::{
@@ -172,7 +175,7 @@ impl Journal {
     /// Records that it is in L1 block 40 as batch 5.
     async fn post(&self) {
         let attempt = Attempt { nonce: 0, tx_hash: TX, raw: Bytes::from_static(b"signed") };
-        submission::prepare(self.index.pool(), self.id, &attempt).await.unwrap();
+        submission::prepare(self.index.pool(), self.id, Address::ZERO, &attempt).await.unwrap();
         submission::posted(self.index.pool(), self.id, TX, L1_BLOCK).await.unwrap();
         let batch = Batch {
             index: 5,

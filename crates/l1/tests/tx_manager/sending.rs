@@ -1,89 +1,17 @@
-//! The transaction manager against a real anvil.
+//! Requests on their way, with an honest node.
 
-#![allow(clippy::unwrap_used)]
+use super::*;
 
-use std::{sync::Mutex, time::Duration};
+#[tokio::test]
+async fn blobs_are_sent_with_cell_proofs() {
+    let (anvil, _dir) = anvil(true).await;
+    let manager = manager(&anvil, Duration::from_secs(60)).await;
+    let tx = manager.prepare(with_blob(), 0).await.unwrap();
+    let PooledTransaction::Eip4844(decoded) = tx.decode().unwrap() else { panic!("no blobs") };
+    assert_eq!(decoded.tx().sidecar.cell_proofs.len(), 128);
 
-use alloy::{
-    consensus::Transaction,
-    primitives::{Address, B256, U256, address},
-    providers::Provider,
-};
-use lockstep_devnet::{Anvil, AnvilOptions, Tools};
-use lockstep_l1::{
-    Blob, Cause, Journal, L1Error, NoJournal, PreparedTx, TxManager, TxOptions, TxRequest, TxStatus, dev_key,
-};
-use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
-
-const SOMEONE: Address = address!("00000000000000000000000000000000000000aa");
-
-/// An anvil that mines a block per transaction, or only when told to.
-async fn anvil(mines: bool) -> (Anvil, TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let options = AnvilOptions {
-        block_time: (!mines).then_some(Duration::from_secs(100_000)),
-        persist: false,
-        ..AnvilOptions::new(dir.path().to_owned())
-    };
-    (Anvil::start(&Tools::from_env(), options).await.unwrap(), dir)
-}
-
-async fn manager(anvil: &Anvil, resubmit_after: Duration) -> TxManager {
-    let options = TxOptions {
-        tx_resubmit_after: resubmit_after,
-        tx_poll_interval: Duration::from_millis(20),
-        ..TxOptions::default()
-    };
-    TxManager::connect(&anvil.rpc_url(), dev_key(0), options).await.unwrap()
-}
-
-async fn rpc(manager: &TxManager, method: &'static str, params: impl serde::Serialize) {
-    let params = serde_json::value::to_raw_value(&params).unwrap();
-    let _: serde_json::Value = manager.provider().raw_request(method.into(), params).await.unwrap();
-}
-
-fn transfer() -> TxRequest {
-    TxRequest { to: Some(SOMEONE), value: U256::ONE, ..TxRequest::default() }
-}
-
-fn with_blob() -> TxRequest {
-    let mut blob = Blob::ZERO;
-    blob[1] = 7;
-    TxRequest { to: Some(SOMEONE), blobs: vec![blob], ..TxRequest::default() }
-}
-
-/// Keeps attempts, and can mine a block when it has the given number of them.
-#[derive(Default)]
-struct Memory {
-    attempts: Mutex<Vec<PreparedTx>>,
-}
-
-impl Journal for Memory {
-    async fn prepared(&self, tx: &PreparedTx) -> Result<(), Cause> {
-        self.attempts.lock().unwrap().push(tx.clone());
-        Ok(())
-    }
-}
-
-impl Memory {
-    fn attempts(&self) -> Vec<PreparedTx> {
-        self.attempts.lock().unwrap().clone()
-    }
-}
-
-/// Waits until `count` attempts are journaled and the last one is in the pool.
-async fn pooled(manager: &TxManager, memory: &Memory, count: usize) {
-    loop {
-        let attempts = memory.attempts();
-        if attempts.len() >= count {
-            let last = attempts.last().unwrap().hash;
-            if manager.provider().get_transaction_by_hash(last).await.unwrap().is_some() {
-                return;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let included = manager.drive(vec![tx.clone()], &NoJournal, &CancellationToken::new()).await.unwrap();
+    assert!(included.success && included.hash == tx.hash && included.fee > 0);
 }
 
 #[tokio::test]
