@@ -32,7 +32,9 @@ async fn record_posted(sequencer: &Sequencer, last: &SealedBlock) {
     let channel = NewSubmission { first_block, last_block: number, tip_hash: last.hash, data, da_type };
     let id = submission::insert(db, &channel).await.unwrap();
     let tx_hash = B256::with_last_byte(1);
-    submission::prepare(db, id, &Attempt { nonce: 0, tx_hash, raw: Bytes::new() }).await.unwrap();
+    submission::prepare(db, id, Address::ZERO, &Attempt { nonce: 0, tx_hash, raw: Bytes::new() })
+        .await
+        .unwrap();
     submission::posted(db, id, tx_hash, BlockId::default()).await.unwrap();
 }
 

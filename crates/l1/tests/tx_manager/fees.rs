@@ -2,10 +2,10 @@
 
 use alloy::{
     consensus::{SignableTransaction, Signed, TxEip1559, TxEip4844WithSidecar},
-    eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarEip7594},
+    eips::{eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant},
     signers::{SignerSync, local::PrivateKeySigner},
 };
-use lockstep_l1::{FeeLimits, Fees, Market};
+use lockstep_l1::{FeeLimits, Fees, Market, PooledTx};
 
 use super::*;
 
@@ -17,16 +17,16 @@ const CHEAP: Market = Market { base_fee: 0, tip: 0, blob_base_fee: 0 };
 /// `tx` with other fees, as a pool takes it.
 fn with_fees(tx: &PreparedTx, fees: &Fees) -> PreparedTx {
     let signed = match tx.decode().unwrap() {
-        PooledTransaction::Eip1559(tx) => {
+        PooledTx::Eip1559(tx) => {
             let mut tx: TxEip1559 = tx.into_parts().0;
             (tx.max_fee_per_gas, tx.max_priority_fee_per_gas) = (fees.max_fee, fees.tip);
-            PooledTransaction::Eip1559(sign(tx))
+            PooledTx::Eip1559(sign(tx))
         }
-        PooledTransaction::Eip4844(tx) => {
-            let mut tx: TxEip4844WithSidecar<BlobTransactionSidecarEip7594> = tx.into_parts().0;
+        PooledTx::Eip4844(tx) => {
+            let mut tx: TxEip4844WithSidecar<BlobTransactionSidecarVariant> = tx.into_parts().0;
             (tx.tx.max_fee_per_gas, tx.tx.max_priority_fee_per_gas) = (fees.max_fee, fees.tip);
             tx.tx.max_fee_per_blob_gas = fees.max_blob_fee;
-            PooledTransaction::Eip4844(sign(tx))
+            PooledTx::Eip4844(sign(tx))
         }
         other => panic!("{other:?}"),
     };

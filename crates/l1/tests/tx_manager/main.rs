@@ -10,7 +10,7 @@ mod several;
 use std::{sync::Mutex, time::Duration};
 
 use alloy::{
-    consensus::{Transaction, transaction::PooledTransaction},
+    consensus::Transaction,
     primitives::{Address, B256, U256, address},
     providers::Provider,
 };

@@ -3,18 +3,6 @@
 use super::*;
 
 #[tokio::test]
-async fn blobs_are_sent_with_cell_proofs() {
-    let (anvil, _dir) = anvil(true).await;
-    let manager = manager(&anvil, Duration::from_secs(60)).await;
-    let tx = manager.prepare(with_blob(), 0).await.unwrap();
-    let PooledTransaction::Eip4844(decoded) = tx.decode().unwrap() else { panic!("no blobs") };
-    assert_eq!(decoded.tx().sidecar.cell_proofs.len(), 128);
-
-    let included = manager.drive(vec![tx.clone()], &NoJournal, &CancellationToken::new()).await.unwrap();
-    assert!(included.success && included.hash == tx.hash && included.fee > 0);
-}
-
-#[tokio::test]
 async fn a_transaction_that_waits_is_replaced_and_the_node_takes_it() {
     for request in [transfer(), with_blob()] {
         let (anvil, _dir) = anvil(false).await;
