@@ -8,6 +8,9 @@ use lockstep_primitives::BlockNumber;
 ///
 /// Read while the chain is rewound, it may be another chain's: make sure that the channel's blocks are in the chain
 /// after they are encoded.
+///
+/// # Errors
+/// [`IndexError`] if Postgres does not answer, or holds what does not decode.
 pub async fn history(index: &Index, first: BlockNumber) -> Result<History, IndexError> {
     let last = BlockNumber(first.0.saturating_sub(1));
     let oldest = BlockNumber(first.0.saturating_sub(HISTORY_BLOCKS));

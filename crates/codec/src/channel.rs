@@ -437,3 +437,33 @@ impl From<Fault> for DecodeError {
         }
     }
 }
+
+#[cfg(all(test, feature = "encode"))]
+mod tests {
+    use super::*;
+
+    /// A channel of empty blocks with these gaps of time and origin, which no [`Channel`] has.
+    fn of_gaps(gaps: &[(u64, u64, usize)]) -> Result<Vec<BatchBlock>, DecodeError> {
+        let (mut writer, mut columns) = (Writer::new(MAX_BODY_BYTES), Columns::default());
+        for gap in gaps {
+            columns.block(&mut writer, *gap)?;
+        }
+        let coded = writer.finish().coded;
+        read_blocks(&mut Reader::new(&coded, &[], &[], MAX_BODY_BYTES), &History::default(), gaps.len())
+    }
+
+    #[test]
+    fn sums_above_64_bits_are_refused() {
+        assert_eq!(of_gaps(&[(u64::MAX, 0, 0), (1, 0, 0)]), Err(DecodeError::Overflow("timestamp")));
+        assert_eq!(of_gaps(&[(1, u64::MAX, 0), (1, 1, 0)]), Err(DecodeError::Overflow("l1_origin_number")));
+        assert!(of_gaps(&[(u64::MAX, u64::MAX, 0), (0, 0, 0)]).is_ok());
+    }
+
+    #[test]
+    fn more_transactions_than_may_be_are_refused_before_one_is_read() {
+        for (size, found) in [(MAX_TRANSACTIONS + 1, MAX_TRANSACTIONS as u64 + 1), (usize::MAX, u64::MAX)] {
+            let expected = DecodeError::TooMany { what: "transaction count", found, limit: MAX_TRANSACTIONS };
+            assert_eq!(of_gaps(&[(1, 1, size)]), Err(expected));
+        }
+    }
+}

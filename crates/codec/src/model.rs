@@ -109,7 +109,8 @@ impl Estimate {
     fn update(&mut self, bit: bool) {
         let one = i32::from(self.one);
         let target = if bit { i32::from(u16::MAX) } else { 0 };
-        let moved = one + ((target - one) * SHARES[usize::from(self.seen)] >> SHARE_BITS);
+        let step = (target - one) * SHARES[usize::from(self.seen)];
+        let moved = one + (step >> SHARE_BITS);
         // Between the old value and the target, which both fit.
         self.one = u16::try_from(moved).unwrap_or(self.one);
         if self.seen < MOST_SEEN {

@@ -268,7 +268,7 @@ mod parse {
         }
 
         /// What `read` makes of each list in the list that comes next.
-        fn lists<T>(&mut self, read: impl Fn(&mut Items<'a>) -> Option<T>) -> Option<Vec<T>> {
+        fn lists<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
             let mut lists = Items(Header::decode_bytes(&mut self.0, true).ok()?);
             let mut out = Vec::new();
             while !lists.0.is_empty() {
