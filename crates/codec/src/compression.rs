@@ -57,13 +57,22 @@ pub(crate) fn inflate(input: &[u8], length: usize) -> Result<Vec<u8>, InflateErr
 pub(crate) fn deflate(input: &[u8], quality: u8) -> Vec<u8> {
     let params = brotli::enc::BrotliEncoderParams {
         quality: i32::from(quality.min(11)),
-        lgwin: 24,
+        lgwin: window_bits(input.len()),
+        // Nearly the density of 10, at two thirds of its time.
+        q9_5: true,
         size_hint: input.len(),
         ..Default::default()
     };
     let mut output = Vec::new();
     brotli::BrotliCompress(&mut &input[..], &mut output, &params).expect("reads and writes memory");
     output
+}
+
+/// The smallest window over `length` bytes: a larger one costs time and finds nothing more.
+#[cfg(feature = "encode")]
+fn window_bits(length: usize) -> i32 {
+    // The format keeps 16 bytes of a window back.
+    (16..24).find(|bits| length + 16 <= 1 << bits).unwrap_or(24)
 }
 
 /// The global allocator, as brotli wants it.

@@ -222,7 +222,8 @@ impl Model {
         let contexts = of_site(site, contexts);
         let mut node = 1;
         for level in (0..bits).rev() {
-            let here = contexts.map(|of| context(of, node));
+            // The contexts are hashes already.
+            let here = contexts.map(|of| (of ^ node).wrapping_mul(0x9e37_79b1));
             node = node << 1 | u32::from(self.bit(coder, site, here, symbol >> level & 1 == 1));
         }
         node & ((1 << bits) - 1)
