@@ -46,5 +46,4 @@ pub use channel::{
 #[cfg(feature = "encode")]
 pub use channel::{DEFAULT_QUALITY, EncodeError, Options, column_bytes, encode};
 pub use history::{HISTORY_BLOCKS, HISTORY_BYTES, HISTORY_TRANSACTIONS, History};
-#[cfg(feature = "encode")]
 pub use range::Column;

@@ -1,5 +1,6 @@
 //! A binary range coder with two plain streams beside it, and what else can drive a model.
 
+#[cfg(feature = "encode")]
 use alloc::vec::Vec;
 
 /// Why coding cannot go on.
@@ -121,6 +122,7 @@ pub(crate) struct Writer {
 }
 
 /// The streams of a channel.
+#[cfg(feature = "encode")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Streams {
     /// What the range coder wrote.

@@ -1,5 +1,6 @@
 //! Unsigned LEB128 integers, shortest form only.
 
+#[cfg(feature = "encode")]
 use alloc::vec::Vec;
 
 /// Longest encoding of a `u64`.
@@ -17,6 +18,7 @@ pub(crate) enum VarintError {
 }
 
 /// Appends `value`, seven bits per byte, lowest first.
+#[cfg(feature = "encode")]
 pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(low_bits(value) | 0x80);
@@ -44,11 +46,12 @@ pub(crate) fn get(input: &mut &[u8]) -> Result<u64, VarintError> {
     Err(VarintError::Overflow)
 }
 
+#[cfg(feature = "encode")]
 fn low_bits(value: u64) -> u8 {
     value.to_le_bytes()[0] & 0x7f
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
