@@ -6,6 +6,7 @@ mod batch;
 mod bridge;
 mod dapps;
 mod forced;
+mod l1_reorg;
 mod logger;
 mod restart;
 mod transactions;
