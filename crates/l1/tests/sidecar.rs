@@ -24,6 +24,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+/// Each anvil loads its tables at its first blob. Several of them at once on few cores take longer than a request may.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 const SOMEONE: Address = address!("00000000000000000000000000000000000000aa");
 
 /// An anvil that mines a block per transaction by the rules of `hardfork`.
@@ -135,6 +138,7 @@ async fn answer(State(node): State<Node>, Json(request): Json<Value>) -> Json<Va
 
 #[tokio::test]
 async fn blobs_have_the_proofs_of_the_fork_that_l1_tells() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     for (hardfork, expected) in [("prague", (2, 0)), ("osaka", (0, 256))] {
         let (anvil, _dir) = anvil(hardfork).await;
         let manager = manager(&anvil.rpc_url()).await;
@@ -147,6 +151,7 @@ async fn blobs_have_the_proofs_of_the_fork_that_l1_tells() {
 
 #[tokio::test]
 async fn a_transaction_from_before_the_fork_is_sent_after_it_under_the_same_hash_without_restart() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let (prague, _prague_dir) = anvil("prague").await;
     let (osaka, _osaka_dir) = anvil("osaka").await;
     for words in ["unexpected sidecar version, want: 1, got: 0", "unexpected eip-4844 sidecar after osaka"] {
@@ -172,6 +177,7 @@ async fn a_transaction_from_before_the_fork_is_sent_after_it_under_the_same_hash
 /// The chain id of a development chain promises Osaka.
 #[tokio::test]
 async fn a_node_that_does_not_tell_its_fork_is_understood_by_its_refusal() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let (prague, _dir) = anvil("prague").await;
     let words = "unexpected eip-7594 sidecar before osaka";
     let (node, url) = Node::start(&prague, false, &[false], words).await;
@@ -184,6 +190,7 @@ async fn a_node_that_does_not_tell_its_fork_is_understood_by_its_refusal() {
 
 #[tokio::test]
 async fn a_node_that_refuses_both_kinds_of_proofs_is_reported() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let (osaka, _dir) = anvil("osaka").await;
     let words = "INVALID: KZGcommitments must match the corresponding blobs and proofs";
     let (node, url) = Node::start(&osaka, true, &[], words).await;
@@ -196,6 +203,7 @@ async fn a_node_that_refuses_both_kinds_of_proofs_is_reported() {
 /// Proofs cost most of what a submission costs. These are marked, so that new ones would be seen.
 #[tokio::test]
 async fn a_replacement_keeps_the_proofs_that_were_computed() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let (osaka, _dir) = anvil("osaka").await;
     let (node, url) = Node::start(&osaka, true, &[], "replacement transaction underpriced").await;
     let manager = manager(&url).await;
