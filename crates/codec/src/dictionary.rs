@@ -7,6 +7,8 @@ use crate::range::{Coder, Fault, Part};
 /// Most entries of one dictionary; later ones are coded, and not remembered.
 pub(crate) const MAX_ENTRIES: usize = 1 << 17;
 
+/// Weight of a new entry.
+const FIRST_WEIGHT: u32 = 4;
 /// Above this sum all weights are halved: what is old counts less.
 const MOST_WEIGHT: u32 = 1 << 24;
 
@@ -27,7 +29,7 @@ const fn lowest_bit(index: usize) -> usize {
 }
 
 impl Ranks {
-    /// No entries; each use of one will add `step`, the first one a quarter of 16.
+    /// No entries; each use of one will add `step` to the [`FIRST_WEIGHT`] that it comes with.
     pub(crate) fn new(step: u32) -> Self {
         Self { sums: vec![0], weights: Vec::new(), total: 0, step }
     }
@@ -38,12 +40,11 @@ impl Ranks {
 
     /// Adds an entry.
     pub(crate) fn push(&mut self) {
-        const FIRST: u32 = 4;
         let index = self.len() + 1;
         let covered = self.before(index - 1) - self.before(index - lowest_bit(index));
         self.sums.push(covered);
         self.weights.push(0);
-        self.add(index - 1, FIRST);
+        self.add(index - 1, FIRST_WEIGHT);
     }
 
     /// Counts a use that was coded elsewhere.

@@ -5,9 +5,9 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use alloy_primitives::{B256, FixedBytes, U256};
 
 use super::{
-    Addresses, Scribe,
+    Arguments, Scribe,
     parties::Recipient,
-    words::{Own, Place, Slot, Words},
+    words::{Place, Slot},
 };
 use crate::{
     dictionary::{Dictionary, MAX_ENTRIES, touch},
@@ -198,71 +198,66 @@ pub(super) fn bytes<C: Coder>(scribe: &mut Scribe<'_, C>, data: &mut Vec<u8>) ->
     scribe.coder.text(data)
 }
 
+impl<C: Coder> Arguments<'_, '_, C> {
+    /// All of the calldata of a transaction from `who` to `contract`.
+    pub(super) fn calldata(
+        &mut self,
+        who: u32,
+        contract: Recipient,
+        data: &mut Vec<u8>,
+    ) -> Result<Method, Fault> {
+        let to = context(contract.number(), 0x70);
+        let contexts = [context(who, to), to, 0];
+        if self.scribe.flag(Site::NoCalldata, contexts, data.is_empty()) {
+            return Ok(Method::None);
+        }
+        let creation = contract == Recipient::Creation;
+        let unstructured = creation || data.len() < SELECTOR_BYTES;
+        if self.scribe.flag(Site::Unstructured, [to, u32::from(creation), 0], unstructured) {
+            bytes(self.scribe, data)?;
+            return Ok(Method::Bytes);
+        }
+        let arguments = data.len().saturating_sub(SELECTOR_BYTES);
+        let mut walk = Walk { arguments: self, data, done: 0 };
+        let method = walk.selector(contexts[0], to)?;
+        let call = walk.arguments.calls.id(Key { contract: Some(contract), method });
+        let length = walk.length(call, arguments)?;
+        walk.arguments.scribe.coder.spend(length)?;
+        walk.arguments.words.begin();
+        walk.frame(call, length, 0)?;
+        Ok(method)
+    }
+}
+
 /// Walks over the calldata of one transaction.
-pub(super) struct Walk<'a, 'b, C> {
-    pub(super) scribe: &'a mut Scribe<'b, C>,
-    pub(super) calls: &'a mut Calls,
-    pub(super) words: &'a mut Words,
-    pub(super) addresses: &'a mut Addresses,
-    pub(super) own: &'a mut Own,
+struct Walk<'w, 'a, 'b, C> {
+    arguments: &'w mut Arguments<'a, 'b, C>,
     /// The calldata; a reader's grows.
-    pub(super) data: Vec<u8>,
+    data: &'w mut Vec<u8>,
     /// Bytes that are done.
     done: usize,
 }
 
-impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
-    pub(super) fn new(
-        scribe: &'a mut Scribe<'b, C>,
-        (calls, words, addresses): (&'a mut Calls, &'a mut Words, &'a mut Addresses),
-        own: &'a mut Own,
-        data: Vec<u8>,
-    ) -> Self {
-        Self { scribe, calls, words, addresses, own, data, done: 0 }
-    }
-
-    /// Codes all of the calldata of a transaction from `who` to `contract`; gives it back.
-    pub(super) fn calldata(mut self, who: u32, contract: Recipient) -> Result<(Method, Vec<u8>), Fault> {
-        let to = context(contract.number(), 0x70);
-        let contexts = [context(who, to), to, 0];
-        if self.scribe.flag(Site::NoCalldata, contexts, self.data.is_empty()) {
-            return Ok((Method::None, Vec::new()));
-        }
-        let creation = contract == Recipient::Creation;
-        let unstructured = creation || self.data.len() < SELECTOR_BYTES;
-        if self.scribe.flag(Site::Unstructured, [to, u32::from(creation), 0], unstructured) {
-            bytes(self.scribe, &mut self.data)?;
-            return Ok((Method::Bytes, self.data));
-        }
-        let arguments = self.data.len().saturating_sub(SELECTOR_BYTES);
-        let method = self.selector(contexts[0], to)?;
-        let call = self.calls.id(Key { contract: Some(contract), method });
-        let length = self.length(call, arguments)?;
-        self.scribe.coder.spend(length)?;
-        self.words.begin();
-        self.frame(call, length, 0)?;
-        Ok((method, self.data))
-    }
-
+impl<C: Coder> Walk<'_, '_, '_, C> {
     fn selector(&mut self, special: u32, around: u32) -> Result<Method, Fault> {
         let mut selector = FixedBytes::default();
         selector.copy_from_slice(self.next(SELECTOR_BYTES));
-        let method = self.calls.selector(self.scribe, special, around, &mut selector)?;
+        let method = self.arguments.calls.selector(self.arguments.scribe, special, around, &mut selector)?;
         self.put(selector.as_slice());
         Ok(method)
     }
 
     /// Length of the arguments.
     fn length(&mut self, call: CallId, length: usize) -> Result<usize, Fault> {
-        let call = self.calls.get(call);
+        let Arguments { scribe, calls, .. } = &mut *self.arguments;
+        let call = calls.get(call);
         let (special, general) = (call.special, call.general);
-        if self.scribe.flag(Site::SameLength, [special, general, 0], length == call.length) {
+        if scribe.flag(Site::SameLength, [special, general, 0], length == call.length) {
             return Ok(call.length);
         }
-        let whole =
-            self.scribe.flag(Site::WholeWords, [special, general, 0], length.is_multiple_of(WORD_BYTES));
+        let whole = scribe.flag(Site::WholeWords, [special, general, 0], length.is_multiple_of(WORD_BYTES));
         let unit = if whole { WORD_BYTES } else { 1 };
-        let units = self.scribe.length(Site::Length, [special, general, u32::from(whole)], length / unit)?;
+        let units = scribe.length(Site::Length, [special, general, u32::from(whole)], length / unit)?;
         call.length = units.checked_mul(unit).ok_or(Fault::TooLong)?;
         Ok(call.length)
     }
@@ -274,8 +269,7 @@ impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
         while end - self.done >= WORD_BYTES {
             let mut word = B256::default();
             word.copy_from_slice(self.next(WORD_BYTES));
-            let (slot, place) = self.calls.slot(call, position);
-            self.words.code(self.scribe, self.addresses, self.own, (slot, place), &mut word)?;
+            let place = self.arguments.word(call, position, &mut word)?;
             self.put(word.as_slice());
             position += 1;
             self.payload(&word, place, call, end, depth)?;
@@ -304,14 +298,14 @@ impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
         let padding = (length.next_multiple_of(WORD_BYTES) - length).min(left - length);
         let is_payload = C::READS || self.next(left)[length..][..padding].iter().all(|byte| *byte == 0);
         let may_be_call = length % WORD_BYTES == SELECTOR_BYTES && depth < MAX_DEPTH;
-        let method = self.calls.get(call).general;
+        let method = self.arguments.calls.get(call).general;
         let contexts = [context(place.special, 1), context(method, 2), u32::from(may_be_call)];
-        if !self.scribe.flag(Site::Nested, contexts, is_payload) {
+        if !self.arguments.scribe.flag(Site::Nested, contexts, is_payload) {
             return Ok(());
         }
         if may_be_call {
             let method = self.selector(context(place.special, 5), context(method, 0x5e1))?;
-            let inner = self.calls.id(Key { contract: None, method });
+            let inner = self.arguments.calls.id(Key { contract: None, method });
             self.frame(inner, length - SELECTOR_BYTES, depth + 1)?;
         } else {
             self.text(length)?;
@@ -321,7 +315,7 @@ impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
 
     fn padding(&mut self, length: usize) -> Result<(), Fault> {
         let zero = self.next(length).iter().all(|byte| *byte == 0);
-        if !self.scribe.flag(Site::Padding, [0; 3], zero) {
+        if !self.arguments.scribe.flag(Site::Padding, [0; 3], zero) {
             return self.text(length);
         }
         self.skip(length);
@@ -331,7 +325,7 @@ impl<'a, 'b, C: Coder> Walk<'a, 'b, C> {
     fn text(&mut self, length: usize) -> Result<(), Fault> {
         let start = self.done;
         self.skip(length);
-        self.scribe.coder.text(&mut self.data[start..start + length])
+        self.arguments.scribe.coder.text(&mut self.data[start..start + length])
     }
 
     /// The next `length` bytes; a reader has only zeros there.

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use alloy_primitives::{B256, U256};
 
 use super::{
-    Addresses, Scribe,
-    calldata::{Calls, Key, Method},
+    Arguments,
+    calldata::{Key, Method},
     parties::Recipient,
-    words::{Own, Place, Slot, Words},
+    words::{Place, Slot},
 };
 use crate::{
     model::{Site, context},
@@ -21,16 +21,7 @@ const ENTRY_BYTES: usize = 24;
 const KEY_BYTES: usize = 33;
 const AUTHORIZATION_BYTES: usize = 90;
 
-/// What lists need of the other columns.
-pub(super) struct Lists<'a, 'b, C> {
-    pub(super) scribe: &'a mut Scribe<'b, C>,
-    pub(super) calls: &'a mut Calls,
-    pub(super) words: &'a mut Words,
-    pub(super) addresses: &'a mut Addresses,
-    pub(super) own: &'a mut Own,
-}
-
-impl<C: Coder> Lists<'_, '_, C> {
+impl<C: Coder> Arguments<'_, '_, C> {
     /// The access list of a call of `method`, a context.
     pub(super) fn access_list(&mut self, method: u32, list: &mut Vec<Access>) -> Result<(), Fault> {
         if self.scribe.flag(Site::NoAccessList, [method, 0, 0], list.is_empty()) {
@@ -47,8 +38,7 @@ impl<C: Coder> Lists<'_, '_, C> {
             self.grow(&mut access.keys, keys, KEY_BYTES)?;
             let storage = self.calls.id(Key { contract: Some(recipient), method: Method::StorageKeys });
             for (position, word) in access.keys.iter_mut().enumerate() {
-                let slot = self.calls.slot(storage, position);
-                self.words.code(self.scribe, self.addresses, self.own, slot, word)?;
+                self.word(storage, position, word)?;
             }
         }
         Ok(())

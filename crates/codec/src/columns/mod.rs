@@ -11,9 +11,7 @@ mod lists;
 mod parties;
 mod words;
 
-use core::mem;
-
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 use crate::{
     model::{Contexts, Model, Site, context},
@@ -21,11 +19,10 @@ use crate::{
     transaction::{Kind, Transaction},
 };
 use amounts::Amounts;
-use calldata::{Calls, Key, Method, Walk};
+use calldata::{CallId, Calls, Key, Method};
 use fees::FeePairs;
-use lists::Lists;
 use parties::{Addresses, Last, Senders};
-use words::{Own, Words};
+use words::{Own, Place, Words};
 
 /// Content that each transaction takes at least, see [`Coder::spend`].
 const TRANSACTION_BYTES: usize = 80;
@@ -57,6 +54,24 @@ impl<C: Coder> Scribe<'_, C> {
     /// How many of something there are.
     fn length(&mut self, site: Site, contexts: Contexts, length: usize) -> Result<usize, Fault> {
         usize::try_from(self.number(site, contexts, length as u128)).map_err(|_| Fault::TooLong)
+    }
+}
+
+/// What words are coded with, in calldata and in lists.
+struct Arguments<'a, 'b, C> {
+    scribe: &'a mut Scribe<'b, C>,
+    calls: &'a mut Calls,
+    words: &'a mut Words,
+    addresses: &'a mut Addresses,
+    own: &'a mut Own,
+}
+
+impl<C: Coder> Arguments<'_, '_, C> {
+    /// The word at `position` of a call's arguments.
+    fn word(&mut self, call: CallId, position: usize, word: &mut B256) -> Result<Place, Fault> {
+        let (slot, place) = self.calls.slot(call, position);
+        self.words.code(self.scribe, self.addresses, self.own, (slot, place), word)?;
+        Ok(place)
     }
 }
 
@@ -121,10 +136,9 @@ impl Columns {
         scribe.coder.column(Column::Recipient);
         let recipient = self.addresses.recipient(scribe, who, last, &mut tx.to)?;
         scribe.coder.column(Column::Calldata);
-        let data = mem::take(&mut tx.data);
-        let walk = Walk::new(scribe, (&mut self.calls, &mut self.words, &mut self.addresses), &mut own, data);
-        let (method, data) = walk.calldata(who, recipient)?;
-        tx.data = data;
+        let (calls, words, addresses) = (&mut self.calls, &mut self.words, &mut self.addresses);
+        let mut arguments = Arguments { scribe, calls, words, addresses, own: &mut own };
+        let method = arguments.calldata(who, recipient, &mut tx.data)?;
 
         let call = self.calls.id(Key { contract: Some(recipient), method });
         let call = self.calls.get(call);
@@ -141,12 +155,12 @@ impl Columns {
 
         if tx.kind.has_access_list() {
             let (calls, words, addresses) = (&mut self.calls, &mut self.words, &mut self.addresses);
-            let mut lists = Lists { scribe, calls, words, addresses, own: &mut own };
-            lists.scribe.coder.column(Column::AccessList);
-            lists.access_list(this, &mut tx.access_list)?;
+            let mut arguments = Arguments { scribe, calls, words, addresses, own: &mut own };
+            arguments.scribe.coder.column(Column::AccessList);
+            arguments.access_list(this, &mut tx.access_list)?;
             if tx.kind == Kind::SetCode {
-                lists.scribe.coder.column(Column::Authorizations);
-                lists.authorizations(&mut tx.authorizations)?;
+                arguments.scribe.coder.column(Column::Authorizations);
+                arguments.authorizations(&mut tx.authorizations)?;
             }
         }
         coder.column(Column::Signature);

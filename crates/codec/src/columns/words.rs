@@ -217,7 +217,7 @@ fn kind_of_number(number: u128, last: u128) -> u32 {
 }
 
 /// Whether the bytes are so different from each other that no compressor will find anything in them. Of 32
-/// random bytes, 26 or fewer are different in one of 70 cases.
+/// random bytes, 26 or fewer are different in one of 170 cases.
 fn is_noise(word: &B256) -> bool {
     let mut seen = [0u64; 4];
     word.iter().for_each(|byte| seen[usize::from(byte >> 6)] |= 1 << (byte & 63));
