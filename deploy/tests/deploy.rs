@@ -74,8 +74,11 @@ async fn a_deployment_that_was_cut_off_continues() {
         let provider = account.provider();
         // The same transactions may have taken fewer blocks this time.
         let depth = provider.get_block_number().await.unwrap().saturating_sub(kept);
-        let params = serde_json::value::to_raw_value(&[depth]).unwrap();
-        let _: serde_json::Value = provider.raw_request("anvil_rollback".into(), params).await.unwrap();
+        // Then there may be nothing to take back, which anvil refuses to do.
+        if depth > 0 {
+            let params = serde_json::value::to_raw_value(&[depth]).unwrap();
+            let _: serde_json::Value = provider.raw_request("anvil_rollback".into(), params).await.unwrap();
+        }
         let config = l1.deploy(&plan(), 9).await.unwrap();
         assert_eq!(config.contracts, whole.contracts);
         // No deposit can be older than genesis.
