@@ -1,0 +1,1 @@
+//! Load on an Ethereum JSON-RPC server, and what it answered.
