@@ -1,56 +1,28 @@
 //! Makes one block: execution, roots, header. Blocking; changes nothing outside.
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use alloy::{
-    consensus::{
-        Transaction,
-        transaction::{Recovered, SignerRecoverable},
-    },
-    eips::Encodable2718,
-    primitives::{Address, B256},
-};
+use alloy::{consensus::transaction::SignerRecoverable, eips::Encodable2718, primitives::Address};
 use lockstep_derive::L1Attributes;
 use lockstep_executor::{
     Executor, Stats,
-    rollup::{self, Prelude},
+    rollup::{self, Done},
 };
-use lockstep_primitives::{
-    BlockInputs, Eip1559Params, Header, OpTxEnvelope, SealedBlock, SystemConfig, predeploys,
-};
+use lockstep_primitives::{BlockInputs, Eip1559Params, Header, SealedBlock, SystemConfig, predeploys};
 use lockstep_state::{Staged, StateError, StateStore};
-use lockstep_stf::{Executed, Rejected, Rules, StfError};
-
-use crate::{
-    backpressure::DataLimits,
-    pool::{PoolTx, ReadyTxs},
-};
-
-/// Gas of the cheapest transaction: with less left, a block is full.
-const MIN_TX_GAS: u64 = 21_000;
-/// Transactions that did not fit after which a block counts as full.
-const MAX_MISFITS: usize = 64;
-/// Transactions that are executed at once. Between two batches the clock is read.
-const MAX_BATCH: usize = 256;
+use lockstep_stf::{Rules, StfError};
+use revm::database::BundleState;
 
 /// A block and the state changes that it makes, nothing of it stored yet.
 #[derive(Debug)]
 pub(crate) struct Built {
     pub(crate) sealed: SealedBlock,
     pub(crate) staged: Staged,
-}
-
-/// What a block taught about the pool.
-#[derive(Debug, Default)]
-pub(crate) struct Lessons {
-    /// Transactions that can never be included, and why.
-    pub(crate) invalid: Vec<(B256, String)>,
-    /// Nonces that the pool was wrong about.
-    pub(crate) nonces: Vec<(Address, u64)>,
+    /// What the block did to the state.
+    pub(crate) changes: Arc<BundleState>,
 }
 
 /// Why a block cannot be made. Nothing was changed.
@@ -64,15 +36,6 @@ pub(crate) enum BuildError {
     Malformed(&'static str),
 }
 
-/// Where a block ends, beside its gas limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// When no more transactions are begun.
-    pub(crate) deadline: Instant,
-    /// How much data it may hold.
-    pub(crate) data: DataLimits,
-}
-
 /// What blocks are made with.
 #[derive(Clone, Debug)]
 pub(crate) struct Maker {
@@ -82,42 +45,6 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Fills a block with pooled transactions until it is full, or out of time.
-    pub(crate) fn build(
-        &self,
-        parent: &Header,
-        inputs: &BlockInputs,
-        ready: ReadyTxs,
-        bounds: Bounds,
-    ) -> Result<(Built, Lessons), BuildError> {
-        let started = Instant::now();
-        let view = self.state.latest()?;
-        let prelude = Prelude::new(view, &self.rules, parent, inputs)?;
-        let mut builder = prelude.builder(&self.executor);
-        let mut filling = Filling::new(ready, bounds.data);
-        let forced = builder.transactions().len();
-        while builder.gas_left() >= MIN_TX_GAS && !filling.is_done() && Instant::now() < bounds.deadline {
-            let batch = filling.next_batch(builder.gas_left());
-            if batch.is_empty() {
-                break;
-            }
-            let mut alone = forced == 1 && builder.transactions().len() == forced;
-            let results = builder.push_all(batch.iter().map(|tx| recovered(tx)).collect())?;
-            for (tx, result) in batch.iter().zip(results) {
-                match result {
-                    Ok(()) => {
-                        alone = false;
-                        filling.bytes_left = filling.bytes_left.saturating_sub(tx.raw.len());
-                    }
-                    Err(rejected) => filling.learn(tx, rejected, alone),
-                }
-            }
-        }
-        let done = builder.finish()?;
-        note_execution(&done.stats, started.elapsed());
-        Ok((self.seal(done.executed)?, filling.lessons))
-    }
-
     /// Executes a block whose inputs are given: one that Postgres holds, with its `senders`, or one that L1 defines.
     pub(crate) fn replay(
         &self,
@@ -130,96 +57,19 @@ impl Maker {
         let done = rollup::execute(&self.executor, view, &self.rules, parent, inputs, |index, tx| {
             senders.get(index).copied().or_else(|| tx.recover_signer().ok())
         })?;
-        note_execution(&done.stats, started.elapsed());
-        self.seal(done.executed)
+        self.seal(done, started.elapsed())
     }
 
-    fn seal(&self, executed: Executed) -> Result<Built, BuildError> {
-        let staged = self.state.stage(&executed.bundle)?;
+    /// Gives an executed block, which took `took`, its roots. The state must be that of its parent.
+    pub(crate) fn seal(&self, done: Done, took: Duration) -> Result<Built, BuildError> {
+        note_execution(&done.stats, took);
+        let mut executed = done.executed;
+        let changes = std::mem::take(&mut executed.bundle);
+        let staged = self.state.stage(&changes)?;
         let message_passer = staged.storage_root(predeploys::L2_TO_L1_MESSAGE_PASSER)?;
         let sealed = executed.seal(staged.state_root(), message_passer);
-        Ok(Built { sealed, staged })
+        Ok(Built { sealed, staged, changes: Arc::new(changes) })
     }
-}
-
-/// A block on its way to being full.
-struct Filling {
-    ready: ReadyTxs,
-    /// Senders of whom a transaction was left out: those behind it cannot run in this block.
-    failed: HashSet<Address>,
-    /// Transactions that did not fit.
-    misfits: usize,
-    data: DataLimits,
-    /// Bytes of transactions that the block still has room for.
-    bytes_left: usize,
-    lessons: Lessons,
-}
-
-impl Filling {
-    fn new(ready: ReadyTxs, data: DataLimits) -> Self {
-        Self {
-            ready,
-            failed: HashSet::new(),
-            misfits: 0,
-            data,
-            bytes_left: data.block_bytes,
-            lessons: Lessons::default(),
-        }
-    }
-
-    const fn is_done(&self) -> bool {
-        self.misfits >= MAX_MISFITS
-    }
-
-    /// The next transactions in order: as many as the block may have room for, judged by their gas limits, and one
-    /// more, so that hardly any is executed in vain. Never more bytes than there is room for.
-    fn next_batch(&mut self, gas_left: u64) -> Vec<Arc<PoolTx>> {
-        let mut batch = Vec::new();
-        let (mut gas, mut bytes) = (0_u64, 0);
-        while batch.len() < MAX_BATCH && gas <= gas_left && !self.is_done() {
-            let Some(tx) = self.ready.next() else { break };
-            if self.failed.contains(&tx.sender) || self.is_too_large(&tx, self.bytes_left - bytes) {
-                self.ready.skip_sender();
-                continue;
-            }
-            bytes += tx.raw.len();
-            gas = gas.saturating_add(tx.transaction.gas_limit());
-            batch.push(tx);
-        }
-        batch
-    }
-
-    /// Whether `tx` has to wait for a block that may hold more, and those behind it with it.
-    fn is_too_large(&mut self, tx: &PoolTx, bytes_left: usize) -> bool {
-        let size = tx.raw.len();
-        // What no block may hold now says nothing about how full this one is.
-        let waits = size > self.data.tx_bytes.min(bytes_left);
-        if waits {
-            self.misfits += usize::from(size <= self.data.tx_bytes);
-            self.failed.insert(tx.sender);
-        }
-        waits
-    }
-
-    /// `tx` was left out; `alone`: of an otherwise empty block.
-    fn learn(&mut self, tx: &PoolTx, rejected: Rejected, alone: bool) {
-        if !self.failed.insert(tx.sender) {
-            return; // it stood in one batch with the one that failed, and says nothing more
-        }
-        match rejected {
-            // Alone in a block and still too large: it never fits.
-            Rejected::Gas { .. } | Rejected::DaFootprint { .. } if !alone => self.misfits += 1,
-            Rejected::FeeTooLow => {}
-            Rejected::NonceTooLow { state, .. } | Rejected::NonceTooHigh { state, .. } => {
-                self.lessons.nonces.push((tx.sender, state));
-            }
-            reason => self.lessons.invalid.push((tx.hash, reason.to_string())),
-        }
-    }
-}
-
-fn recovered(tx: &PoolTx) -> Recovered<OpTxEnvelope> {
-    Recovered::new_unchecked(tx.transaction.clone(), tx.sender)
 }
 
 fn note_execution(stats: &Stats, took: Duration) {

@@ -11,17 +11,19 @@ use lockstep_index::{Index, IndexError, block, head, init_genesis, pool_tx, rewi
 use lockstep_primitives::{
     BlockInputs, BlockNumber, Genesis, Header, L2BlockRef, RollupConfig, SealedBlock, SystemConfig,
 };
-use lockstep_state::{StateError, StateStore};
+use lockstep_state::{Overlay, StateError, StateStore};
 use lockstep_stf::Rules;
 use tokio::{
-    task::spawn_blocking,
+    task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     admission::{HeadView, HeadViewError},
     build::{BuildError, Built, Maker, inputs_of, system_of},
+    open::Parent,
 };
 
 /// How long a block waits for Postgres before it is given up; the lease has lapsed long before.
@@ -46,6 +48,33 @@ pub(crate) struct Chain {
     rollup: Arc<RollupConfig>,
     term: u64,
     head: Head,
+    /// The state of the head, while the store does not hold it yet.
+    above: Option<Overlay>,
+}
+
+/// A block on its way to Postgres and to the state store.
+#[derive(Debug)]
+pub(crate) struct Storing {
+    sealed: Arc<SealedBlock>,
+    task: JoinHandle<Result<(), ChainError>>,
+    give_up: CancellationToken,
+}
+
+impl Storing {
+    /// Waits until both have it. Whoever stops waiting may ask again.
+    ///
+    /// # Errors
+    /// What kept it from being stored.
+    pub(crate) async fn done(&mut self) -> Result<Arc<SealedBlock>, ChainError> {
+        (&mut self.task).await.map_err(|_| ChainError::Panicked)??;
+        Ok(self.sealed.clone())
+    }
+
+    /// Waits until it is stored, or has failed for now: nothing is tried again.
+    pub(crate) async fn end(mut self) {
+        self.give_up.cancel();
+        let _ = self.done().await; // whoever gives up takes the truth from Postgres
+    }
 }
 
 /// Why the chain cannot go on.
@@ -106,13 +135,15 @@ impl Chain {
             system: rollup.chain.system,
         };
         let maker = Maker { state, rules, executor };
-        let mut chain = Self { index, maker, rollup, term, head };
+        let mut chain = Self { index, maker, rollup, term, head, above: None };
         chain.resync().await?;
         Ok(chain)
     }
 
-    /// Brings state and head in line with Postgres, whatever was in between when one of them failed.
+    /// Brings state and head in line with Postgres, whatever was in between when one of them failed. Nothing may be on
+    /// its way.
     pub(crate) async fn resync(&mut self) -> Result<(), ChainError> {
+        self.above = None;
         self.retract_state().await?;
         self.catch_up().await
     }
@@ -134,7 +165,20 @@ impl Chain {
         &self.maker
     }
 
-    /// What submissions are judged against.
+    pub(crate) const fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// What the next block stands on.
+    pub(crate) fn parent(&self) -> Result<Parent, ChainError> {
+        let state = match &self.above {
+            Some(above) => above.clone(),
+            None => self.maker.state.latest()?.into(),
+        };
+        Ok(Parent { header: self.head.header.clone(), state })
+    }
+
+    /// What submissions are judged against. The head must be stored.
     pub(crate) async fn head_view(&self) -> Result<HeadView, ChainError> {
         let (state, rules) = (self.maker.state.clone(), self.maker.rules);
         let header = self.head.header.clone();
@@ -146,11 +190,35 @@ impl Chain {
         Ok(block::header(self.index.pool(), BlockNumber(number)).await?.map(|stored| stored.hash))
     }
 
+    /// Makes a block that was built on the head the head, and begins to store it. The next one may be built meanwhile;
+    /// only one is stored at a time.
+    pub(crate) fn begin_to_store(&mut self, built: Built) -> Result<Storing, ChainError> {
+        let Built { sealed, staged, changes } = built;
+        let (number, hash) = (sealed.block_ref().number, sealed.hash);
+        let system = system_of(&sealed).map_err(|source| ChainError::Build { number, source })?;
+        self.above = Some(self.parent()?.state.with_block(number, hash, changes));
+        self.head = Head { header: sealed.header.clone(), block_ref: sealed.block_ref(), system };
+        let sealed = Arc::new(sealed);
+        let give_up = CancellationToken::new();
+        let store = Store { index: self.index.clone(), term: self.term, give_up: give_up.clone() };
+        let (block, state) = (sealed.clone(), self.maker.state.clone());
+        let task = tokio::spawn(async move {
+            store.run(&block).await?;
+            Ok(blocking(move || state.commit(staged, number, hash)).await??)
+        });
+        Ok(Storing { sealed, task, give_up })
+    }
+
+    /// The head is stored.
+    pub(crate) fn stored(&mut self) {
+        self.above = None;
+    }
+
     /// Stores a block that was built on the head, and makes it the head.
     pub(crate) async fn seal(&mut self, built: Built) -> Result<Arc<SealedBlock>, ChainError> {
-        let Built { sealed, staged } = built;
-        self.store(&sealed).await?;
-        self.commit_state(Built { sealed, staged }).await
+        let sealed = self.begin_to_store(built)?.done().await?;
+        self.stored();
+        Ok(sealed)
     }
 
     /// Executes a block that L1 defines on top of the head and makes it the head.
@@ -187,34 +255,8 @@ impl Chain {
         Ok(rows.len())
     }
 
-    /// One Postgres transaction: block, receipts, logs, head, and the check of our lease. Tries again while
-    /// Postgres is away; a commit whose answer got lost counts once it is seen.
-    async fn store(&self, sealed: &SealedBlock) -> Result<(), ChainError> {
-        let started = Instant::now();
-        loop {
-            let error = match self.try_store(sealed).await {
-                Ok(()) => return Ok(()),
-                Err(error @ IndexError::Database(_)) if started.elapsed() < MAX_OUTAGE => error,
-                Err(error) => return Err(error.into()),
-            };
-            warn!(%error, number = sealed.header.number, "block not stored yet");
-            sleep(RETRY).await;
-            let stored = head::get(self.index.pool()).await;
-            if stored.is_ok_and(|heads| heads.is_some_and(|heads| heads.unsafe_head.hash == sealed.hash)) {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn try_store(&self, sealed: &SealedBlock) -> Result<(), IndexError> {
-        let mut tx = self.index.begin().await?;
-        seal(&mut tx, sealed, self.term).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     async fn commit_state(&mut self, built: Built) -> Result<Arc<SealedBlock>, ChainError> {
-        let Built { sealed, staged } = built;
+        let Built { sealed, staged, .. } = built;
         let (number, hash) = (sealed.block_ref().number, sealed.hash);
         let system = system_of(&sealed).map_err(|source| ChainError::Build { number, source })?;
         let store = self.maker.state.clone();
@@ -284,6 +326,44 @@ impl Chain {
         let stored = stored.ok_or(ChainError::Missing(number))?;
         let system = system_of(&stored).map_err(|source| ChainError::Build { number, source })?;
         Ok(Head { block_ref: stored.block_ref(), header: stored.header, system })
+    }
+}
+
+/// How a block gets to Postgres.
+struct Store {
+    index: Index,
+    term: u64,
+    give_up: CancellationToken,
+}
+
+impl Store {
+    /// One Postgres transaction: block, receipts, logs, head, and the check of our lease. Tries again while
+    /// Postgres is away; a commit whose answer got lost counts once it is seen.
+    async fn run(&self, sealed: &SealedBlock) -> Result<(), ChainError> {
+        let started = Instant::now();
+        loop {
+            let error = match self.try_store(sealed).await {
+                Ok(()) => return Ok(()),
+                Err(error @ IndexError::Database(_)) if started.elapsed() < MAX_OUTAGE => error,
+                Err(error) => return Err(error.into()),
+            };
+            warn!(%error, number = sealed.header.number, "block not stored yet");
+            tokio::select! {
+                () = sleep(RETRY) => {}
+                () = self.give_up.cancelled() => return Err(error.into()),
+            }
+            let stored = head::get(self.index.pool()).await;
+            if stored.is_ok_and(|heads| heads.is_some_and(|heads| heads.unsafe_head.hash == sealed.hash)) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn try_store(&self, sealed: &SealedBlock) -> Result<(), IndexError> {
+        let mut tx = self.index.begin().await?;
+        seal(&mut tx, sealed, self.term).await?;
+        tx.commit().await?;
+        Ok(())
     }
 }
 

@@ -1,12 +1,15 @@
 //! The loop that makes blocks, follows L1 and the verifier, and moves the heads.
+//!
+//! In interval mode a block is open all the time: it executes transactions as they enter the pool, and is sealed when
+//! it is due. While it goes to Postgres the next one is open already.
 
 use std::{sync::Arc, time::Duration};
 
-use lockstep_index::{IndexError, block, head};
-use lockstep_primitives::{BlockId, BlockNumber, L1BlockNumber, L2BlockRef, SealedBlock};
+use lockstep_index::{IndexError, block, head, open_block};
+use lockstep_primitives::{BlockId, BlockInputs, BlockNumber, L1BlockNumber, L2BlockRef, SealedBlock};
 use lockstep_service::Readiness;
 use tokio::{
-    sync::{broadcast, watch},
+    sync::{broadcast, mpsc, watch},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -14,13 +17,15 @@ use tracing::{error, info, warn};
 
 use crate::{
     backpressure::DataLimits,
-    build::Bounds,
-    chain::{Chain, ChainError, blocking},
+    chain::{Chain, ChainError, Storing, blocking},
     clock,
     config::BlockMode,
     l1::{L1Source, L1View},
-    origin::Choice,
-    rpc::Heads,
+    open::{OpenBlock, Ran, hashes},
+    origin::{Choice, Plan},
+    pending::{Pending, Question},
+    pool::AccountView,
+    rpc::{Heads, PendingBlock},
     safe::{DerivedChain, DerivedHeads, VerifierError},
     submit::Pool,
 };
@@ -29,6 +34,12 @@ use crate::{
 const LATE_BLOCK_TIMES: u32 = 10;
 /// Shortest block time that transactions are executed for, so that very short ones do not make empty blocks.
 const MIN_BUILD_TIME: Duration = Duration::from_millis(500);
+/// A block is never due this long before its timestamp; our timers and clocks differ by less.
+const CLOCK_SLACK: Duration = Duration::from_millis(5);
+/// Time after which a block may be sealed whose timestamp is still to come.
+const REST: Duration = Duration::from_millis(900);
+/// Transactions of a block that are executed again at once.
+const RESUMED: usize = 512;
 /// Pause before an on-demand block is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 /// Pause between two looks at a Postgres that is away.
@@ -57,6 +68,8 @@ pub(crate) struct Wires {
     pub(crate) limits: watch::Receiver<DataLimits>,
     pub(crate) heads: watch::Sender<Heads>,
     pub(crate) new_blocks: broadcast::Sender<Arc<SealedBlock>>,
+    pub(crate) pending: Pending,
+    pub(crate) questions: mpsc::Receiver<Question>,
     pub(crate) readiness: Readiness,
 }
 
@@ -91,6 +104,12 @@ pub(crate) struct Engine {
     options: EngineOptions,
     wires: Wires,
     heads: Heads,
+    open: Option<OpenBlock>,
+    /// More may wait for the open block.
+    more: bool,
+    /// The pending block as it was last looked at.
+    seen: Option<Arc<PendingBlock>>,
+    storing: Option<Storing>,
     last_seal: Option<Instant>,
     waiting: Option<String>,
 }
@@ -103,10 +122,22 @@ impl Engine {
         options: EngineOptions,
         wires: Wires,
     ) -> Result<Self, EngineError> {
-        let mut engine =
-            Self { heads: Heads::default(), chain, pool, options, wires, last_seal: None, waiting: None };
+        let mut engine = Self {
+            chain,
+            pool,
+            options,
+            wires,
+            heads: Heads::default(),
+            open: None,
+            more: false,
+            seen: None,
+            storing: None,
+            last_seal: None,
+            waiting: None,
+        };
         engine.read_heads().await?;
         engine.publish_heads();
+        engine.resume().await?;
         Ok(engine)
     }
 
@@ -130,6 +161,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        self.settle().await?;
         let state = self.chain.state().clone();
         blocking(move || state.flush()).await?.map_err(ChainError::from)?;
         Ok(())
@@ -145,15 +177,28 @@ impl Engine {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(false),
             () = sleep_until(sleeping.unwrap_or_else(Instant::now)), if sleeping.is_some() => {
-                let made = self.produce(self.clock()).await?;
-                *due = self.next_due(sleeping, made.is_some());
+                let made = self.tick(sleeping).await?;
+                *due = self.next_due(sleeping, made);
             }
-            () = self.pool.arrived(), if self.on_demand() => *due = due.or(Some(Instant::now())),
+            stored = stored(&mut self.storing) => drop(self.finish_storing(stored).await?),
+            () = self.pool.arrived() => match self.open {
+                Some(_) => self.more = true,
+                None if self.on_demand() => *due = due.or(Some(Instant::now())),
+                None => {}
+            },
+            () = std::future::ready(()), if self.more => self.more = self.fill().await?,
+            Some(question) = self.wires.questions.recv() => self.answer(question).await?,
             changed = self.wires.views.changed() => {
                 changed.map_err(|_| EngineError::Disconnected)?;
                 self.see_l1().await?;
+                if self.is_orphaned() {
+                    self.abandon().await;
+                }
                 if self.on_demand() && self.deposits_wait() {
                     *due = due.or(Some(Instant::now()));
+                }
+                if !self.on_demand() && self.open.is_none() {
+                    self.begin(self.time_at(sleeping)).await?; // it may have waited for this
                 }
             }
             changed = self.wires.derived.changed(), if self.wires.verifier.is_some() => {
@@ -171,9 +216,11 @@ impl Engine {
         mut error: EngineError,
         shutdown: &CancellationToken,
     ) -> Result<(), EngineError> {
+        self.abandon().await;
         loop {
             warn!(%error, "Postgres is away, nothing is sealed");
             self.wires.readiness.set_waiting(READY_DATABASE, "Postgres does not answer");
+            while self.wires.questions.try_recv().is_ok() {} // dropped: there is no open block
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = sleep(OUTAGE_PAUSE) => {}
@@ -191,63 +238,251 @@ impl Engine {
 
     /// Takes everything from Postgres again, after a write whose outcome is not known.
     pub(crate) async fn resync(&mut self) -> Result<(), EngineError> {
+        self.abandon().await;
         self.chain.resync().await?;
         self.pool.reload(self.chain.head_view().await?).await?;
         self.read_heads().await?;
         self.publish_heads();
-        Ok(())
+        self.resume().await
     }
 
-    /// Makes one block that should have timestamp `time`; `None` if it must wait.
-    pub(crate) async fn produce(&mut self, time: u64) -> Result<Option<Arc<SealedBlock>>, EngineError> {
-        let started = Instant::now();
-        let Some(time) = self.allowed_time(time) else { return Ok(None) };
-        let view = self.wires.views.borrow().clone();
-        let head = self.chain.head().clone();
-        if view.anchor != head.block_ref.l1_origin {
-            return Ok(None); // the follower has not caught up with the head
+    /// A block is due: seals it, and opens the next one in interval mode. Whether one was made.
+    async fn tick(&mut self, due: Option<Instant>) -> Result<bool, EngineError> {
+        if self.on_demand() {
+            return Ok(self.produce(self.clock()).await?.is_some());
         }
-        if view.reorged {
-            self.leave_orphans().await?;
+        if self.open.is_none() {
+            self.begin(self.clock()).await?;
+            self.more = self.fill().await?;
+        }
+        let made = self.is_due() && self.seal().await?;
+        if self.open.is_none() {
+            self.begin(self.time_at(self.next_due(due, made))).await?;
+        }
+        Ok(made)
+    }
+
+    /// Makes one block that should have timestamp `time`, out of what the pool has now, and waits until it is stored;
+    /// `None` if it must wait.
+    pub(crate) async fn produce(&mut self, time: u64) -> Result<Option<Arc<SealedBlock>>, EngineError> {
+        self.settle().await?;
+        if self.open.is_none() && !(self.may_have(time) && self.begin(time).await?) {
             return Ok(None);
         }
+        let deadline = Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
+        while Instant::now() < deadline && self.fill().await? {}
+        if !self.seal().await? {
+            return Ok(None);
+        }
+        self.settle().await
+    }
+
+    /// Opens the block after the head, which should have timestamp `time`; false if it must wait.
+    async fn begin(&mut self, time: u64) -> Result<bool, EngineError> {
+        let Some(plan) = self.plan(time).await? else { return Ok(false) };
+        open_block::begin(self.chain.index().pool(), &plan.inputs, self.chain.term()).await?;
+        self.open(plan.inputs).await?;
+        Ok(true)
+    }
+
+    /// What the block after the head begins with; nothing if it must wait.
+    async fn plan(&mut self, time: u64) -> Result<Option<Plan>, EngineError> {
+        let view = self.wires.views.borrow().clone();
+        let origin = self.chain.head().block_ref.l1_origin;
+        if view.reorged {
+            if view.anchor == origin {
+                self.leave_orphans().await?;
+            }
+            return Ok(None);
+        }
+        if !view.window.contains(origin) {
+            return Ok(None); // the follower has not caught up with the head
+        }
+        let head = self.chain.head();
         let choice = Choice {
             parent: &head.block_ref,
             system: head.system,
             window: &view.window,
-            time,
+            time: time.max(head.block_ref.timestamp + 1),
             max_drift: self.options.max_drift,
             ignore_deposits: self.options.ignore_deposits,
         };
-        let plan = match choice.plan() {
-            Ok(plan) => plan,
+        match choice.plan() {
+            Ok(plan) => Ok(Some(plan)),
             Err(wait) => {
                 self.wait_for(wait.to_string());
-                return Ok(None);
+                Ok(None)
             }
-        };
-        let (maker, ready) = (self.chain.maker().clone(), self.pool.ready());
-        let deadline = std::time::Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
-        let number = plan.inputs.number;
-        let bounds = Bounds { deadline, data: *self.wires.limits.borrow() };
-        let (built, lessons) = blocking(move || maker.build(&head.header, &plan.inputs, ready, bounds))
-            .await?
-            .map_err(|source| ChainError::Build { number, source })?;
-        let sealed = self.chain.seal(built).await?;
-        self.pool.drop_invalid(lessons.invalid).await;
-        self.pool.correct_nonces(lessons.nonces).await;
-        self.announce(&sealed).await?;
-        self.last_seal = Some(Instant::now());
-        self.note_sealed(&sealed, started.elapsed());
-        Ok(Some(sealed))
+        }
     }
 
-    /// The timestamp that the next block gets: the clock, or a second after the parent if that is later. Blocks
-    /// never outrun the clock by more than one second for each second that passes.
-    fn allowed_time(&self, time: u64) -> Option<u64> {
+    async fn open(&mut self, inputs: BlockInputs) -> Result<(), EngineError> {
+        let (parent, data) = (self.chain.parent()?, *self.wires.limits.borrow());
+        let (open, forced) = OpenBlock::begin(self.chain.maker(), parent, inputs, data).await?;
+        self.wires.pending.begin(open.header(), forced);
+        self.open = Some(open);
+        self.more = true;
+        Ok(())
+    }
+
+    /// Executes some of what waits for the open block, and shows it once its order is stored; false if there was
+    /// nothing to do.
+    async fn fill(&mut self) -> Result<bool, EngineError> {
+        let Some(open) = &mut self.open else { return Ok(false) };
+        let batch = self.pool.next_batch(open);
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        let (ran, number) = (open.run(batch).await?, open.number());
+        let lessons = open.take_lessons();
+        if !ran.included.is_empty() {
+            let (order, term) = (hashes(&ran), self.chain.term());
+            open_block::append(self.chain.index().pool(), number, ran.first, &order, term).await?;
+        }
+        self.show(ran);
+        self.pool.learn(lessons).await;
+        Ok(true)
+    }
+
+    fn show(&self, ran: Ran) {
+        self.pool.take(&ran.included);
+        self.wires.pending.extend(ran.pending);
+    }
+
+    /// Seals the open block and begins to store it; false if there is none, or L1 has dropped its origin.
+    async fn seal(&mut self) -> Result<bool, EngineError> {
+        self.settle().await?; // one at a time is on its way to Postgres
+        let started = Instant::now();
+        if self.is_orphaned() {
+            self.abandon().await;
+        }
+        let Some(open) = self.open.take() else { return Ok(false) };
+        let built = open.seal().await?;
+        self.storing = Some(self.chain.begin_to_store(built)?);
+        self.last_seal = Some(started);
+        self.move_anchor();
+        Ok(true)
+    }
+
+    /// Whether L1 has dropped the open block's origin.
+    fn is_orphaned(&self) -> bool {
+        let orphaned = |open: &OpenBlock| !self.wires.views.borrow().window.contains(open.l1_origin());
+        self.open.as_ref().is_some_and(orphaned)
+    }
+
+    /// Waits until the last sealed block is stored, announces it and gives it.
+    async fn settle(&mut self) -> Result<Option<Arc<SealedBlock>>, EngineError> {
+        if self.storing.is_none() {
+            return Ok(None);
+        }
+        let stored = stored(&mut self.storing).await;
+        self.finish_storing(stored).await.map(Some)
+    }
+
+    async fn finish_storing(
+        &mut self,
+        stored: Result<Arc<SealedBlock>, ChainError>,
+    ) -> Result<Arc<SealedBlock>, EngineError> {
+        self.storing = None;
+        let sealed = stored?;
+        self.chain.stored();
+        self.announce(&sealed).await?;
+        let took = self.last_seal.map(|began| began.elapsed()).unwrap_or_default();
+        self.note_sealed(&sealed, took);
+        Ok(sealed)
+    }
+
+    /// Forgets the open block, and waits until nothing is on its way to Postgres.
+    async fn abandon(&mut self) {
+        if let Some(storing) = self.storing.take() {
+            storing.end().await;
+        }
+        self.open = None;
+        self.pool.give_back();
+        self.wires.pending.clear();
+    }
+
+    /// Goes on with the blocks that were open when a sequencer stopped: what was shown of them stays true.
+    async fn resume(&mut self) -> Result<(), EngineError> {
+        for stored in open_block::all(self.chain.index().pool()).await? {
+            if let Some(open) = self.open.take() {
+                // Its successor was open: it had been sealed.
+                self.storing = Some(self.chain.begin_to_store(open.seal().await?)?);
+                self.settle().await?;
+            }
+            let head = self.chain.head().block_ref;
+            if stored.inputs.parent_hash != head.hash {
+                warn!(number = %stored.inputs.number, "an open block does not stand on the head, it is dropped");
+                break;
+            }
+            self.run_again(stored).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_again(&mut self, stored: open_block::OpenBlock) -> Result<(), EngineError> {
+        let (number, shown) = (stored.inputs.number, stored.order.len());
+        self.open(stored.inputs).await?;
+        let txs = self.pool.find_all(&stored.order);
+        for txs in txs.chunks(RESUMED) {
+            let Some(open) = &mut self.open else { break };
+            let ran = open.run(txs.to_vec()).await?;
+            self.show(ran);
+        }
+        let users = self.open.as_ref().map_or(0, OpenBlock::users);
+        if users < shown {
+            error!(%number, shown, again = users, "an open block could not be made again as it was shown");
+        } else {
+            info!(%number, users, "open block made again");
+        }
+        Ok(())
+    }
+
+    /// What clients want to know of the open block.
+    async fn answer(&mut self, question: Question) -> Result<(), EngineError> {
+        match question {
+            Question::Block(answer) => {
+                let block = self.pending_block().await?;
+                let _ = answer.send(block); // whoever asked may have gone
+            }
+            Question::Account(address, answer) => {
+                let account = match &self.open {
+                    Some(open) => open.account(address).await?,
+                    None => None,
+                };
+                let view =
+                    account.map(|account| AccountView { nonce: account.nonce, balance: account.balance });
+                let _ = answer.send(view);
+            }
+        }
+        Ok(())
+    }
+
+    async fn pending_block(&mut self) -> Result<Option<Arc<PendingBlock>>, EngineError> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let transactions = self.wires.pending.transactions();
+        let is_same = |seen: &Arc<PendingBlock>| {
+            (seen.header.parent_hash, seen.transactions.len())
+                == (open.header().parent_hash, transactions.len())
+        };
+        if !self.seen.as_ref().is_some_and(is_same) {
+            let (header, state) = (open.header().clone(), open.state().await?);
+            self.seen = Some(Arc::new(PendingBlock { header, transactions, state }));
+        }
+        Ok(self.seen.clone())
+    }
+
+    /// Whether the open block may be sealed now: blocks never outrun the clock by more than one second for each second
+    /// that passes.
+    fn is_due(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| self.may_have(open.header().timestamp))
+    }
+
+    /// Whether a block with timestamp `time`, or a second after its parent if that is later, may be sealed now.
+    fn may_have(&self, time: u64) -> bool {
         let earliest = self.chain.head().block_ref.timestamp + 1;
-        let rested = self.last_seal.is_none_or(|last| last.elapsed() >= Duration::from_millis(900));
-        (earliest <= time || rested).then(|| time.max(earliest))
+        let rested = self.last_seal.is_none_or(|last| last.elapsed() >= REST);
+        rested || earliest.max(time) <= self.time_at(None)
     }
 
     /// The head moved up by one block.
@@ -256,6 +491,7 @@ impl Engine {
         self.pool.on_sealed(view, sealed.clone()).await;
         self.heads.unsafe_head = sealed.block_ref();
         self.publish_heads();
+        self.wires.pending.end(sealed.block_ref().number);
         // Nobody listening is fine.
         let _ = self.wires.new_blocks.send(sealed.clone());
         Ok(())
@@ -280,6 +516,7 @@ impl Engine {
 
     /// L1 dropped our head's origin: back to the last block that stands on a canonical one.
     pub(crate) async fn leave_orphans(&mut self) -> Result<(), EngineError> {
+        self.settle().await?;
         let mut block_ref = self.chain.head().block_ref;
         loop {
             let origin = block_ref.l1_origin;
@@ -306,6 +543,8 @@ impl Engine {
     }
 
     async fn rewind(&mut self, to: BlockNumber) -> Result<(), EngineError> {
+        self.settle().await?;
+        self.abandon().await;
         self.lower_heads(to).await?;
         self.chain.rewind(to).await?;
         metrics::counter!("lockstep_sequencer_rewinds_total").increment(1);
@@ -335,6 +574,7 @@ impl Engine {
         if found.safe.number == 0 || found.safe.number < self.heads.finalized.number.0 {
             return Ok(()); // the verifier has derived nothing yet, or rebuilds: what is final stays safe
         }
+        self.settle().await?;
         if self.chain.hash(found.safe.number).await? != Some(found.safe.hash) {
             let Some(verifier) = self.wires.verifier.clone() else { return Ok(()) };
             match self.adopt_derived(&*verifier, found.safe).await? {
@@ -376,6 +616,7 @@ impl Engine {
             common -= 1;
         }
         warn!(ours, derived = safe.number, common, "L1 defines another chain; adopting it");
+        self.abandon().await;
         if common < ours {
             self.rewind(BlockNumber(common)).await?;
         }
@@ -429,8 +670,7 @@ impl Engine {
     fn publish_heads(&self) {
         let heads = self.heads;
         self.wires.heads.send_replace(heads);
-        let anchor = heads.unsafe_head.l1_origin;
-        self.wires.anchor.send_if_modified(|known| std::mem::replace(known, anchor) != anchor);
+        self.move_anchor();
         #[allow(clippy::cast_precision_loss)] // gauges
         {
             metrics::gauge!("lockstep_sequencer_head", "label" => "unsafe")
@@ -441,6 +681,12 @@ impl Engine {
             let gap = heads.unsafe_head.number.0.saturating_sub(heads.safe.number.0);
             metrics::gauge!("lockstep_sequencer_unsafe_safe_gap_blocks").set(gap as f64);
         }
+    }
+
+    /// Tells L1's follower where to begin.
+    fn move_anchor(&self) {
+        let anchor = self.chain.head().block_ref.l1_origin;
+        self.wires.anchor.send_if_modified(|known| std::mem::replace(known, anchor) != anchor);
     }
 
     fn note_sealed(&mut self, sealed: &SealedBlock, took: Duration) {
@@ -488,6 +734,12 @@ impl Engine {
         clock::now_secs() + self.wires.views.borrow().ahead_secs
     }
 
+    /// What [`Self::clock`] will say at `due`, or says now.
+    fn time_at(&self, due: Option<Instant>) -> u64 {
+        let left = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        (clock::now() + left + CLOCK_SLACK).as_secs() + self.wires.views.borrow().ahead_secs
+    }
+
     fn deposits_wait(&self) -> bool {
         let origin = self.chain.head().block_ref.l1_origin.number;
         self.wires.views.borrow().window.has_deposits_above(origin)
@@ -515,5 +767,13 @@ impl Engine {
         let next = due.unwrap_or(now) + self.options.block_time;
         // After a stall the missed blocks are not made up for.
         if next > now { Some(next) } else { self.first_due() }
+    }
+}
+
+/// The block that is on its way to Postgres, once it is there.
+async fn stored(storing: &mut Option<Storing>) -> Result<Arc<SealedBlock>, ChainError> {
+    match storing {
+        Some(storing) => storing.done().await,
+        None => std::future::pending().await,
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     engine::{Engine, EngineOptions, READY_DATABASE, READY_HEAD, READY_L1, Wires},
     l1::{self, FollowOptions},
     lease,
+    pending::Pending,
     pool::PoolLimits,
     rpc::{self, Heads, RpcContext},
     safe::{self, DerivedChain, VerifierRpc},
@@ -129,7 +130,8 @@ async fn start(
         total: config.pool_limit,
         tx_bytes: config.throttle.loosest().tx_bytes,
     };
-    let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await?);
+    let (pending, questions) = Pending::new();
+    let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await?, pending.clone());
     pool.reload(chain.head_view().await?).await?;
 
     let (limits, limits_seen) = watch::channel(config.throttle.loosest());
@@ -149,6 +151,8 @@ async fn start(
         limits: limits_seen,
         heads,
         new_blocks: new_blocks.clone(),
+        pending: pending.clone(),
+        questions,
         readiness: readiness.clone(),
     };
     let options = EngineOptions {
@@ -166,6 +170,7 @@ async fn start(
         state,
         rollup,
         pool: Arc::new(pool),
+        pending: Arc::new(pending),
         heads: heads_seen,
         new_blocks,
         limits: rpc::RpcLimits::default(),

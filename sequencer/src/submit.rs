@@ -2,7 +2,7 @@
 //!
 //! A submission is judged against the head, waits in a queue, and is stored with whatever else waits there in
 //! one statement. Only then does it enter the pool, where blocks are made from, and only then is it
-//! acknowledged.
+//! acknowledged. Who seems unable to pay is looked up in the open block, where money may have arrived since.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +15,7 @@ use lockstep_index::{Index, IndexError, pool_tx};
 use lockstep_primitives::SealedBlock;
 use parking_lot::{Mutex, RwLock};
 use tokio::{
-    sync::{Notify, Semaphore, mpsc, oneshot},
+    sync::{Notify, Semaphore, broadcast, mpsc, oneshot},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,10 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     admission::{HeadView, admit, readmit},
-    pool::{AccountView, PoolLimits, PoolTx, ReadyTxs, TxPool},
+    fill::Lessons,
+    open::OpenBlock,
+    pending::Pending,
+    pool::{AccountView, PoolLimits, PoolTx, TxPool},
     rpc::{PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
 };
 
@@ -33,6 +36,8 @@ const MAX_WAITING: usize = 4_096;
 const MAX_BATCH: usize = 512;
 /// Submissions whose senders are recovered at the same time.
 const MAX_RECOVERIES: usize = 64;
+/// Batches of new transactions that a slow listener may lag behind.
+const ENTERED: usize = 1_024;
 
 /// The pool that RPC and engine share. Clones share everything.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ struct Shared {
     head: RwLock<Arc<HeadView>>,
     recoveries: Semaphore,
     arrived: Notify,
+    entered: broadcast::Sender<Arc<Vec<PooledTransaction>>>,
+    pending: Pending,
 }
 
 #[derive(Debug)]
@@ -65,7 +72,12 @@ pub(crate) struct PoolWriter {
 }
 
 impl Pool {
-    pub(crate) fn new(index: Index, limits: PoolLimits, head: HeadView) -> (Self, PoolWriter) {
+    pub(crate) fn new(
+        index: Index,
+        limits: PoolLimits,
+        head: HeadView,
+        pending: Pending,
+    ) -> (Self, PoolWriter) {
         let (sender, requests) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
             index,
@@ -73,6 +85,8 @@ impl Pool {
             head: RwLock::new(Arc::new(head)),
             recoveries: Semaphore::new(MAX_RECOVERIES),
             arrived: Notify::new(),
+            entered: broadcast::channel(ENTERED).0,
+            pending,
         });
         (Self { shared: shared.clone(), requests: sender }, PoolWriter { shared, requests })
     }
@@ -82,8 +96,32 @@ impl Pool {
         self.shared.arrived.notified().await;
     }
 
-    pub(crate) fn ready(&self) -> ReadyTxs {
-        self.shared.pool.lock().ready()
+    /// What `open` should execute next.
+    pub(crate) fn next_batch(&self, open: &mut OpenBlock) -> Vec<Arc<PoolTx>> {
+        open.next_batch(self.shared.pool.lock().line())
+    }
+
+    /// The open block holds `txs` now.
+    pub(crate) fn take(&self, txs: &[Arc<PoolTx>]) {
+        let mut pool = self.shared.pool.lock();
+        txs.iter().for_each(|tx| pool.take(tx));
+    }
+
+    /// The open block is given up.
+    pub(crate) fn give_back(&self) {
+        self.shared.pool.lock().give_back();
+    }
+
+    /// The transactions with `hashes`, up to the first one that is not pooled.
+    pub(crate) fn find_all(&self, hashes: &[B256]) -> Vec<Arc<PoolTx>> {
+        let pool = self.shared.pool.lock();
+        hashes.iter().map_while(|hash| pool.get(hash).cloned()).collect()
+    }
+
+    /// Acts on what executing transactions taught.
+    pub(crate) async fn learn(&self, lessons: Lessons) {
+        self.drop_invalid(lessons.invalid).await;
+        self.correct_nonces(lessons.nonces).await;
     }
 
     pub(crate) fn has_ready(&self) -> bool {
@@ -102,7 +140,7 @@ impl Pool {
     }
 
     /// Takes out transactions that can never be included, with the reason of each.
-    pub(crate) async fn drop_invalid(&self, invalid: Vec<(B256, String)>) {
+    async fn drop_invalid(&self, invalid: Vec<(B256, String)>) {
         let mut dropped = Vec::with_capacity(invalid.len());
         for (hash, reason) in invalid {
             if self.shared.pool.lock().remove(hash).is_some() {
@@ -115,7 +153,7 @@ impl Pool {
     }
 
     /// Corrects what the pool believes about account nonces.
-    pub(crate) async fn correct_nonces(&self, nonces: Vec<(Address, u64)>) {
+    async fn correct_nonces(&self, nonces: Vec<(Address, u64)>) {
         let mut stale = Vec::new();
         {
             let mut pool = self.shared.pool.lock();
@@ -162,15 +200,11 @@ impl Shared {
                 }
             })
             .collect();
+        // Rows of what the block holds went with the block.
+        let sealed: HashSet<_> = block.transactions.iter().map(|tx| tx.tx_hash()).collect();
         let mut pool = self.pool.lock();
-        for tx in &block.transactions {
-            pool.remove(tx.tx_hash());
-        }
-        let mut stale = Vec::new();
-        for (sender, nonce) in nonces {
-            stale.extend(pool.set_nonce(sender, nonce).into_iter().map(|tx| tx.hash));
-        }
-        stale
+        let used = nonces.into_iter().flat_map(|(sender, nonce)| pool.set_nonce(sender, nonce));
+        used.map(|tx| tx.hash).filter(|hash| !sealed.contains(hash)).collect()
     }
 
     /// Replaces the pool's content by `rows`; gives the hashes of rows that do not belong there any more.
@@ -279,12 +313,16 @@ impl PoolWriter {
     /// Lets stored transactions into the pool and acknowledges them; gives the rows that must go.
     fn enter(&self, stored: Vec<Request>) -> Vec<B256> {
         let mut stale = Vec::new();
+        let mut entered = Vec::new();
+        let is_heard = self.shared.entered.receiver_count() > 0;
         let mut pool = self.shared.pool.lock();
         for Request { tx, account, done } in stored {
             let hash = tx.hash;
+            let view = is_heard.then(|| pooled(&tx));
             let answer = match pool.insert(tx, account) {
                 Ok(gone) => {
                     stale.extend(gone.iter().map(|old| old.hash));
+                    entered.extend(view);
                     Ok(hash)
                 }
                 // A reload read the row first.
@@ -297,6 +335,10 @@ impl PoolWriter {
             let _ = done.send(answer);
         }
         let status = pool.status();
+        drop(pool);
+        if !entered.is_empty() {
+            let _ = self.shared.entered.send(Arc::new(entered));
+        }
         #[allow(clippy::cast_precision_loss)] // a gauge
         {
             metrics::gauge!("lockstep_sequencer_pool_pending").set(status.pending as f64);
@@ -315,13 +357,14 @@ fn pooled(tx: &Arc<PoolTx>) -> PooledTransaction {
     PooledTransaction { transaction: tx.transaction.clone(), sender: tx.sender }
 }
 
-#[async_trait]
-impl PoolApi for Pool {
-    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+impl Pool {
+    /// [`PoolApi::submit`], where `account` is known better than by the head.
+    async fn submit_against(&self, raw: Bytes, account: Option<AccountView>) -> Result<B256, SubmitError> {
         let stopping = || SubmitError::NotReady("stopping".to_owned());
         let permit = self.shared.recoveries.acquire().await.map_err(|_| stopping())?;
         let head = self.shared.head.read().clone();
-        let (tx, account) = spawn_blocking(move || admit(&raw, &head)).await.map_err(|error| {
+        let admitted = spawn_blocking(move || admit(&raw, &head, account)).await;
+        let (tx, account) = admitted.map_err(|error| {
             error!(%error, "admission failed");
             SubmitError::Internal
         })??;
@@ -330,6 +373,27 @@ impl PoolApi for Pool {
         let request = Request { tx: Arc::new(tx), account, done };
         self.requests.send(request).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
+    }
+
+    /// The account of `sender` in the open block, with what its transactions there were allowed to take, since the
+    /// pool counts those.
+    async fn pending_account(&self, sender: Address) -> Option<AccountView> {
+        let account = self.shared.pending.account(sender).await?;
+        let taken = self.shared.pool.lock().taken_cost(&sender);
+        Some(AccountView { balance: account.balance.saturating_add(taken), ..account })
+    }
+}
+
+#[async_trait]
+impl PoolApi for Pool {
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        match self.submit_against(raw.clone(), None).await {
+            Err(refused @ SubmitError::InsufficientFunds { sender, .. }) => {
+                let Some(account) = self.pending_account(sender).await else { return Err(refused) };
+                self.submit_against(raw, Some(account)).await
+            }
+            answer => answer,
+        }
     }
 
     fn pending_nonce(&self, sender: Address) -> Option<u64> {
@@ -350,5 +414,9 @@ impl PoolApi for Pool {
             pending: pending.iter().map(pooled).collect(),
             queued: queued.iter().map(pooled).collect(),
         }
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<PooledTransaction>>> {
+        self.shared.entered.subscribe()
     }
 }

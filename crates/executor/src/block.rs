@@ -2,12 +2,13 @@
 
 use std::{fmt, time::Instant};
 
+use alloy_primitives::Address;
 use lockstep_locks::AccessSet;
-use revm::{DatabaseRef, primitives::hardfork::SpecId};
+use revm::{Database, DatabaseRef, primitives::hardfork::SpecId, state::AccountInfo};
 
 use crate::{
     Changes, Executor, ExecutorError, Limits, Mode, Output, Vm,
-    flat::Flat,
+    flat::{Base, Flat},
     governor::{Load, Ran, Spell},
     list::List,
     parallel::{Batch, Cellular},
@@ -99,16 +100,39 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
         Ok(outcomes)
     }
 
+    /// What is different so far. Costs time for everything that the block has touched.
+    #[must_use]
+    pub fn changes(&mut self) -> Changes {
+        match &mut self.state {
+            State::Flat(flat) => flat.changes(),
+            State::Cells(cells) => {
+                cells.settle_fees(self.vm.fee_accounts());
+                cells.changes()
+            }
+        }
+    }
+
+    /// An account as the next transaction would find it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn account(&mut self, address: Address) -> Result<Option<AccountInfo>, D::Error> {
+        match &mut self.state {
+            State::Flat(flat) => flat.basic(address),
+            State::Cells(cells) => {
+                cells.settle_fees(self.vm.fee_accounts());
+                cells.state(self.db).account(address)
+            }
+        }
+    }
+
     /// Ends the block.
     #[must_use]
     pub fn finish(mut self) -> Output {
         let total_ns = self.record.now_ns();
         let changes = match &mut self.state {
             State::Flat(flat) => flat.take_changes(),
-            State::Cells(cells) => {
-                cells.settle_fees(self.vm.fee_accounts());
-                cells.changes()
-            }
+            State::Cells(_) => self.changes(),
         };
         let Record { stats, mut schedule, access, list, .. } = self.record;
         schedule.iter_mut().for_each(|schedule| {

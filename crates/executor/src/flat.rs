@@ -98,6 +98,11 @@ impl<B> Flat<B> {
         self.tables.info(self.tables.find(&address)?)
     }
 
+    /// What is different from the base.
+    pub(crate) fn changes(&self) -> Changes {
+        self.tables.changes()
+    }
+
     /// What is different from the base. Nothing is left here.
     pub(crate) fn take_changes(&mut self) -> Changes {
         self.tables.take_changes()

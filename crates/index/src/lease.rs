@@ -12,7 +12,7 @@ use crate::{
     convert::{to_bigint, to_u64},
 };
 
-const NAME: &str = "sequencer";
+pub(crate) const NAME: &str = "sequencer";
 
 /// Takes the lease for `holder`, or renews it if `holder` has it. `None` while another holds it.
 ///

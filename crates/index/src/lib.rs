@@ -24,6 +24,7 @@ mod error;
 pub mod head;
 pub mod lease;
 pub mod log;
+pub mod open_block;
 pub mod pool_tx;
 pub mod receipt;
 mod seal;

@@ -42,7 +42,8 @@ impl TryFrom<PoolRow> for PoolTx {
     }
 }
 
-/// Stores transactions; one with the same sender and nonce is replaced. The last of equals in `txs` stays.
+/// Stores transactions; one with the same sender and nonce is replaced, and what replaces it arrives now. The last of
+/// equals in `txs` stays.
 ///
 /// # Errors
 /// [`IndexError::Database`].
@@ -56,7 +57,8 @@ pub async fn insert(db: impl PgExecutor<'_>, txs: &[PoolTx]) -> Result<(), Index
          from unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bytea[]) \
          with ordinality as t (hash, sender, nonce, raw, place) \
          order by sender, nonce, place desc) latest order by place \
-         on conflict (sender, nonce) do update set hash = excluded.hash, raw = excluded.raw",
+         on conflict (sender, nonce) do update set hash = excluded.hash, raw = excluded.raw, \
+         arrival = default",
     )
     .bind(txs.iter().map(|tx| tx.hash.as_slice()).collect::<Vec<_>>())
     .bind(txs.iter().map(|tx| tx.sender.as_slice()).collect::<Vec<_>>())

@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgTransaction};
 use crate::{
     IndexError, block,
     convert::{to_bigint, to_integer},
-    head, lease,
+    head, lease, open_block,
 };
 
 sol! {
@@ -25,7 +25,7 @@ sol! {
 }
 
 /// Stores `sealed` on top of the unsafe head, if the lease of `term` holds; removes its transactions from
-/// the pool's table. The caller commits.
+/// the pool's table, and what [`open_block`] notes of it. The caller commits.
 ///
 /// # Errors
 /// [`IndexError::LeaseLost`] if another term is current, [`IndexError::NotOnHead`] if the block's parent is not
@@ -42,7 +42,7 @@ pub async fn seal(tx: &mut PgTransaction<'_>, sealed: &SealedBlock, term: u64) -
     rows.insert_deposits(&mut *db).await?;
     rows.insert_withdrawals(&mut *db).await?;
     sqlx::query("delete from pool_tx where hash = any($1)").bind(&rows.hashes).execute(&mut *db).await?;
-    Ok(())
+    open_block::forget_to(&mut *db, rows.number).await
 }
 
 /// Stores block 0 and puts all heads on it, unless that is so already.
@@ -110,6 +110,7 @@ pub async fn rewind(
     .bind(i16::from(DEPOSIT_TX_TYPE_ID))
     .fetch_all(&mut *db)
     .await?;
+    open_block::forget_to(&mut *db, i64::MAX).await?; // nothing that was being made stands on the new head
     for statement in [
         "delete from l2_withdrawal where block_number > $1",
         "delete from l2_deposit where block_number > $1",

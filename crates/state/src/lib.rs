@@ -21,6 +21,7 @@ mod cache;
 mod error;
 mod history;
 mod key;
+mod overlay;
 mod proof;
 mod stage;
 mod store;
@@ -30,6 +31,7 @@ mod view;
 mod write;
 
 pub use error::StateError;
+pub use overlay::Overlay;
 pub use proof::{AccountProof, StorageProof};
 pub use stage::Staged;
 pub use store::{StateHead, StateOptions, StateStore};

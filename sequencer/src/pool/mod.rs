@@ -3,8 +3,10 @@
 //! Order: first come, first served. The next transaction is the one that arrived first among those whose
 //! nonce is next for their sender; a replacement arrives anew. Fees decide who may enter, not who goes first,
 //! so nobody can pay to stand in front of somebody else.
+//!
+//! What the open block holds is *taken*: it stays pooled until that block is sealed, and nothing can replace it.
 
-mod order;
+mod line;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -18,8 +20,8 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use lockstep_primitives::OpTxEnvelope;
 
 use crate::rpc::{PoolStatus, SubmitError};
-pub(crate) use order::ReadyTxs;
-use queue::{Arrived, SenderQueue};
+pub(crate) use line::Line;
+use queue::SenderQueue;
 
 /// Percent that a replacement must offer above the fees that it replaces, as in geth.
 const REPLACEMENT_BUMP_PERCENT: u128 = 10;
@@ -64,6 +66,7 @@ pub(crate) struct TxPool {
     senders: HashMap<Address, SenderQueue>,
     by_hash: HashMap<B256, (Address, u64)>,
     held: BTreeSet<(u64, Address, u64)>, // arrival, sender, nonce of everything behind a gap
+    line: Line,
     next_arrival: u64,
 }
 
@@ -74,6 +77,7 @@ impl TxPool {
             senders: HashMap::new(),
             by_hash: HashMap::new(),
             held: BTreeSet::new(),
+            line: Line::default(),
             next_arrival: 0,
         }
     }
@@ -91,14 +95,14 @@ impl TxPool {
         }
         let queue = self.senders.get(&tx.sender);
         // The pool hears of a block after the state store does: believe the one that knows more.
-        let next = queue.map_or(account.nonce, |queue| queue.next_nonce().max(account.nonce));
+        let next = queue.map_or(account.nonce, |queue| queue.taken_end().max(account.nonce));
         if tx.nonce < next {
             return Err(SubmitError::NonceTooLow { next, tx: tx.nonce });
         }
         if tx.nonce - next >= self.limits.per_sender as u64 {
             return Err(SubmitError::NonceTooHigh { next, tx: tx.nonce });
         }
-        let replaced = queue.and_then(|queue| queue.get(tx.nonce)).map(|(_, old)| old);
+        let replaced = queue.and_then(|queue| queue.get(tx.nonce));
         if replaced.is_some_and(|old| !outbids(tx, old)) {
             return Err(SubmitError::ReplacementUnderpriced);
         }
@@ -106,7 +110,8 @@ impl TxPool {
             queue.map_or(U256::ZERO, SenderQueue::cost) - replaced.map_or(U256::ZERO, |old| old.cost);
         let cost = others.saturating_add(tx.cost);
         if cost > account.balance {
-            return Err(SubmitError::InsufficientFunds { balance: account.balance, cost });
+            let (sender, balance) = (tx.sender, account.balance);
+            return Err(SubmitError::InsufficientFunds { sender, balance, cost });
         }
         let grows = replaced.is_none();
         if grows && queue.is_some_and(|queue| queue.len() >= self.limits.per_sender) {
@@ -139,11 +144,11 @@ impl TxPool {
         self.next_arrival += 1;
         self.by_hash.insert(tx.hash, (tx.sender, tx.nonce));
         let sender = tx.sender;
-        self.update(sender, account.nonce, |queue| {
+        self.update(sender, account.nonce, |queue, line| {
             if account.nonce > queue.next_nonce() {
-                gone.extend(queue.set_next(account.nonce).into_iter().map(|(_, tx)| tx));
+                gone.extend(queue.set_next(account.nonce, line));
             }
-            gone.extend(queue.insert(arrival, tx).map(|(_, old)| old));
+            gone.extend(queue.insert(arrival, tx, line));
         });
         for old in &gone {
             self.by_hash.remove(&old.hash);
@@ -155,7 +160,7 @@ impl TxPool {
     pub(crate) fn remove(&mut self, hash: B256) -> Option<Arc<PoolTx>> {
         let (sender, nonce) = self.by_hash.remove(&hash)?;
         let mut removed = None;
-        self.update(sender, 0, |queue| removed = queue.remove(nonce).map(|(_, tx)| tx));
+        self.update(sender, 0, |queue, line| removed = queue.remove(nonce, line));
         removed
     }
 
@@ -164,12 +169,31 @@ impl TxPool {
         if !self.senders.contains_key(&sender) {
             return Vec::new();
         }
-        let mut used: Vec<Arrived> = Vec::new();
-        self.update(sender, nonce, |queue| used = queue.set_next(nonce));
-        for (_, tx) in &used {
+        let mut used = Vec::new();
+        self.update(sender, nonce, |queue, line| used = queue.set_next(nonce, line));
+        for tx in &used {
             self.by_hash.remove(&tx.hash);
         }
-        used.into_iter().map(|(_, tx)| tx).collect()
+        used
+    }
+
+    /// The open block holds the transaction, which was the first ready one of its sender.
+    pub(crate) fn take(&mut self, tx: &PoolTx) {
+        if let Some(queue) = self.senders.get_mut(&tx.sender) {
+            queue.take(tx.nonce, &mut self.line);
+        }
+    }
+
+    /// The open block is given up: what it held is ready again, in the old order.
+    pub(crate) fn give_back(&mut self) {
+        for queue in self.senders.values_mut() {
+            queue.give_back(&mut self.line);
+        }
+    }
+
+    /// Most wei that the open block's transactions of `sender` were allowed to take.
+    pub(crate) fn taken_cost(&self, sender: &Address) -> U256 {
+        self.senders.get(sender).map_or(U256::ZERO, SenderQueue::taken_cost)
     }
 
     /// Forgets every transaction.
@@ -177,25 +201,25 @@ impl TxPool {
         *self = Self::new(self.limits);
     }
 
-    /// What the next block may take, in order.
-    pub(crate) fn ready(&self) -> ReadyTxs {
-        ReadyTxs::new(self.senders.values().map(|queue| queue.ready().cloned()))
+    /// What a block may take, in order.
+    pub(crate) const fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Whether a block would find anything to take.
     pub(crate) fn has_ready(&self) -> bool {
-        self.by_hash.len() > self.held.len()
+        !self.line.is_empty()
     }
 
     /// A transaction by hash.
     pub(crate) fn get(&self, hash: &B256) -> Option<&Arc<PoolTx>> {
         let (sender, nonce) = self.by_hash.get(hash)?;
-        self.senders.get(sender)?.get(*nonce).map(|(_, tx)| tx)
+        self.senders.get(sender)?.get(*nonce)
     }
 
     /// The nonce after the ready transactions of `sender`; `None` without any.
     pub(crate) fn pending_nonce(&self, sender: &Address) -> Option<u64> {
-        self.senders.get(sender).filter(|queue| queue.ready_len() > 0).map(SenderQueue::ready_end)
+        self.senders.get(sender).filter(|queue| queue.has_ready()).map(SenderQueue::ready_end)
     }
 
     pub(crate) fn status(&self) -> PoolStatus {
@@ -207,10 +231,9 @@ impl TxPool {
     pub(crate) fn content(&self) -> (Vec<Arc<PoolTx>>, Vec<Arc<PoolTx>>) {
         let mut queues: Vec<_> = self.senders.iter().collect();
         queues.sort_unstable_by_key(|(sender, _)| **sender);
-        let txs = |(_, tx): &Arrived| tx.clone();
         (
-            queues.iter().flat_map(|(_, queue)| queue.ready().map(txs)).collect(),
-            queues.iter().flat_map(|(_, queue)| queue.held().map(txs)).collect(),
+            queues.iter().flat_map(|(_, queue)| queue.ready().map(|entry| entry.tx.clone())).collect(),
+            queues.iter().flat_map(|(_, queue)| queue.held().map(|entry| entry.tx.clone())).collect(),
         )
     }
 
@@ -218,19 +241,19 @@ impl TxPool {
     /// `spared`, whose own newcomer needs the place.
     fn evictable(&self, spared: Address) -> Option<B256> {
         let (_, sender, _) = self.held.iter().rev().find(|(_, sender, _)| *sender != spared)?;
-        let (_, last) = self.senders.get(sender)?.held().next_back()?;
-        Some(last.hash)
+        let last = self.senders.get(sender)?.held().next_back()?;
+        Some(last.tx.hash)
     }
 
     /// Changes one queue and keeps `held` and the set of senders in step.
-    fn update(&mut self, sender: Address, nonce: u64, change: impl FnOnce(&mut SenderQueue)) {
+    fn update(&mut self, sender: Address, nonce: u64, change: impl FnOnce(&mut SenderQueue, &mut Line)) {
         let queue = self.senders.entry(sender).or_insert_with(|| SenderQueue::new(nonce));
-        let before: Vec<_> = queue.held().map(|(arrival, tx)| (*arrival, sender, tx.nonce)).collect();
-        change(queue);
+        let before: Vec<_> = queue.held().map(|entry| (entry.arrival, sender, entry.tx.nonce)).collect();
+        change(queue, &mut self.line);
         for key in before {
             self.held.remove(&key);
         }
-        self.held.extend(queue.held().map(|(arrival, tx)| (*arrival, sender, tx.nonce)));
+        self.held.extend(queue.held().map(|entry| (entry.arrival, sender, entry.tx.nonce)));
         if queue.is_empty() {
             self.senders.remove(&sender);
         }

@@ -43,7 +43,7 @@ fn pool(per_sender: usize, total: usize) -> TxPool {
 }
 
 fn order(pool: &TxPool) -> Vec<(u8, u64)> {
-    pool.ready().map(|tx| (tx.sender[19], tx.nonce)).collect()
+    pool.line().from(0).map(|(_, tx)| (tx.sender[19], tx.nonce)).collect()
 }
 
 #[test]
@@ -98,7 +98,8 @@ fn all_transactions_of_a_sender_together_must_be_payable() {
     let poor = AccountView { nonce: 0, balance: U256::from(1) };
     pool.insert(tx(1, 0, 100), poor).unwrap();
     let refused = pool.insert(tx(1, 1, 100), poor).err();
-    assert_eq!(refused, Some(SubmitError::InsufficientFunds { balance: U256::from(1), cost: U256::from(2) }));
+    let (sender, balance) = (Address::with_last_byte(1), U256::from(1));
+    assert_eq!(refused, Some(SubmitError::InsufficientFunds { sender, balance, cost: U256::from(2) }));
 }
 
 #[test]
@@ -144,22 +145,61 @@ fn after_a_rewind_later_nonces_wait_for_the_returned_ones() {
 }
 
 #[test]
-fn a_skipped_sender_gives_no_more_transactions_and_others_go_on() {
+fn a_replacement_goes_to_the_end_of_the_line_and_those_behind_it_with_it() {
+    let mut pool = pool(10, 10);
+    for (sender, nonce) in [(1, 0), (1, 1), (1, 2), (2, 0)] {
+        pool.insert(tx(sender, nonce, 100), account(0)).unwrap();
+    }
+    pool.insert(tx(1, 1, 200), account(0)).unwrap();
+    assert_eq!(order(&pool), [(1, 0), (2, 0), (1, 1), (1, 2)]);
+}
+
+#[test]
+fn what_the_open_block_holds_cannot_be_replaced_and_leaves_the_line() {
     let mut pool = pool(10, 10);
     for (sender, nonce) in [(1, 0), (1, 1), (2, 0)] {
         pool.insert(tx(sender, nonce, 100), account(0)).unwrap();
     }
-    let mut ready = pool.ready();
-    assert_eq!(ready.next().map(|tx| tx.sender[19]), Some(1));
-    ready.skip_sender();
-    assert_eq!(ready.map(|tx| tx.sender[19]).collect::<Vec<_>>(), [2]);
+    pool.take(&tx(1, 0, 100));
+    assert_eq!(order(&pool), [(1, 1), (2, 0)]);
+    let refused = pool.insert(tx(1, 0, 900), account(0)).err();
+    assert_eq!(refused, Some(SubmitError::NonceTooLow { next: 1, tx: 0 }));
+    assert_eq!(pool.taken_cost(&Address::with_last_byte(1)), U256::from(1));
+    assert_eq!(pool.status(), PoolStatus { pending: 3, queued: 0 });
+    assert_eq!(pool.pending_nonce(&Address::with_last_byte(1)), Some(2));
+}
+
+#[test]
+fn what_a_given_up_block_held_stands_where_it_stood() {
+    let mut pool = pool(10, 10);
+    for (sender, nonce) in [(1, 0), (2, 0), (1, 1)] {
+        pool.insert(tx(sender, nonce, 100), account(0)).unwrap();
+    }
+    pool.take(&tx(1, 0, 100));
+    pool.take(&tx(2, 0, 100));
+    pool.insert(tx(3, 0, 100), account(0)).unwrap();
+    pool.give_back();
+    assert_eq!(order(&pool), [(1, 0), (2, 0), (1, 1), (3, 0)]);
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Insert { sender: u8, nonce: u64, fee: u128 },
-    Remove { sender: u8, nonce: u64 },
-    SetNonce { sender: u8, nonce: u64 },
+    Insert {
+        sender: u8,
+        nonce: u64,
+        fee: u128,
+    },
+    Remove {
+        sender: u8,
+        nonce: u64,
+    },
+    SetNonce {
+        sender: u8,
+        nonce: u64,
+    },
+    /// The open block takes the first in line.
+    Take,
+    GiveBack,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -169,6 +209,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|((sender, nonce), fee)| Step::Insert { sender, nonce, fee }),
         1 => place.clone().prop_map(|(sender, nonce)| Step::Remove { sender, nonce }),
         1 => place.prop_map(|(sender, nonce)| Step::SetNonce { sender, nonce }),
+        2 => Just(Step::Take),
+        1 => Just(Step::GiveBack),
     ]
 }
 
@@ -177,6 +219,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     nonces: HashMap<u8, u64>,
     pooled: BTreeMap<(u8, u64), B256>,
+    /// First nonce of each sender that the open block does not hold.
+    taken: HashMap<u8, u64>,
 }
 
 impl Model {
@@ -186,7 +230,7 @@ impl Model {
                 let next = *self.nonces.entry(sender).or_default();
                 let tx = tx(sender, nonce, fee);
                 if let Ok(gone) = pool.insert(tx.clone(), account(next)) {
-                    assert!(nonce >= next, "a used nonce entered");
+                    assert!(nonce >= next && nonce >= self.taken(sender), "a used nonce entered");
                     self.pooled.retain(|_, hash| gone.iter().all(|old| old.hash != *hash));
                     self.pooled.insert((sender, nonce), tx.hash);
                 }
@@ -194,14 +238,34 @@ impl Model {
             Step::Remove { sender, nonce } => {
                 if let Some(hash) = self.pooled.remove(&(sender, nonce)) {
                     assert_eq!(pool.remove(hash).map(|tx| tx.hash), Some(hash));
+                    self.taken.entry(sender).and_modify(|end| *end = nonce.min(*end));
                 }
             }
+            Step::Take => {
+                let first = pool.line().from(0).next().map(|(_, tx)| tx.clone());
+                if let Some(tx) = first {
+                    pool.take(&tx);
+                    self.taken.insert(tx.sender[19], tx.nonce + 1);
+                }
+            }
+            Step::GiveBack => {
+                pool.give_back();
+                self.taken.clear();
+            }
             Step::SetNonce { sender, nonce } => {
-                self.nonces.insert(sender, nonce);
+                if self.nonces.insert(sender, nonce).is_some_and(|before| nonce < before) {
+                    self.taken.remove(&sender);
+                }
                 pool.set_nonce(Address::with_last_byte(sender), nonce);
                 self.pooled.retain(|(owner, old), _| *owner != sender || *old >= nonce);
             }
         }
+    }
+
+    /// First nonce of `sender` that may still be replaced.
+    fn taken(&self, sender: u8) -> u64 {
+        let next = self.nonces.get(&sender).copied().unwrap_or_default();
+        self.taken.get(&sender).copied().unwrap_or_default().max(next)
     }
 
     /// Nonces from the account's on without a gap.
@@ -223,7 +287,8 @@ proptest! {
             for sender in 0..3u8 {
                 let nonces: Vec<_> =
                     given.iter().filter(|(owner, _)| *owner == sender).map(|(_, nonce)| *nonce).collect();
-                prop_assert_eq!(&nonces, &ready[usize::from(sender)]);
+                let waiting = ready[usize::from(sender)].iter().filter(|nonce| **nonce >= model.taken(sender));
+                prop_assert!(nonces.iter().eq(waiting), "sender {}: {:?}", sender, nonces);
             }
             let pending: usize = ready.iter().map(Vec::len).sum();
             prop_assert_eq!(
@@ -234,7 +299,7 @@ proptest! {
             for hash in model.pooled.values() {
                 prop_assert!(pool.get(hash).is_some());
             }
-            prop_assert_eq!(pool.has_ready(), pending > 0);
+            prop_assert_eq!(pool.has_ready(), !given.is_empty());
         }
     }
 }

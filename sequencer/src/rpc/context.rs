@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use alloy::primitives::{Address, B256, Bytes};
 use jsonrpsee::core::async_trait;
 use lockstep_index::Index;
-use lockstep_primitives::{L2BlockRef, OpTxEnvelope, RollupConfig, SealedBlock};
-use lockstep_state::StateStore;
+use lockstep_primitives::{Header, L2BlockRef, OpReceiptEnvelope, OpTxEnvelope, RollupConfig, SealedBlock};
+use lockstep_state::{Overlay, StateStore};
 use tokio::sync::{broadcast, watch};
 
 /// Everything that a method may use.
@@ -20,6 +20,8 @@ pub struct RpcContext {
     pub rollup: Arc<RollupConfig>,
     /// The transaction pool.
     pub pool: Arc<dyn PoolApi>,
+    /// The open block.
+    pub pending: Arc<dyn PendingApi>,
     /// The three heads, as they move.
     pub heads: watch::Receiver<Heads>,
     /// Blocks as they are sealed; each subscription subscribes to it.
@@ -84,6 +86,58 @@ impl Default for RpcLimits {
     }
 }
 
+/// A transaction of a block that is not sealed yet. Final: the sealed block holds the same.
+#[derive(Clone, Debug)]
+pub struct PendingTransaction {
+    /// The transaction.
+    pub transaction: OpTxEnvelope,
+    /// Its sender.
+    pub sender: Address,
+    /// Its receipt.
+    pub receipt: OpReceiptEnvelope,
+    /// Its place in the block.
+    pub index: u64,
+    /// Gas that it used.
+    pub gas_used: u64,
+    /// Place in the block of its first log.
+    pub first_log_index: u64,
+}
+
+/// Transactions that a block took at once.
+#[derive(Clone, Debug)]
+pub struct PendingBatch {
+    /// Header of the block as it was begun: number, timestamp, base fee; no roots, no gas used.
+    pub header: Arc<Header>,
+    /// The L1 attributes transaction of the block.
+    pub attributes: Arc<PendingTransaction>,
+    /// The transactions, in order.
+    pub transactions: Vec<Arc<PendingTransaction>>,
+}
+
+/// The open block at one moment: what `pending` means.
+#[derive(Clone, Debug)]
+pub struct PendingBlock {
+    /// Its header as far as it is known: no roots, no bloom.
+    pub header: Header,
+    /// What it holds.
+    pub transactions: Vec<Arc<PendingTransaction>>,
+    /// The state after that.
+    pub state: Overlay,
+}
+
+/// The open block, as the RPC sees it.
+#[async_trait]
+pub trait PendingApi: Send + Sync + 'static {
+    /// The open block now; `None` while no block is open.
+    async fn block(&self) -> Option<Arc<PendingBlock>>;
+
+    /// A transaction of a block that is not sealed yet: a batch of one.
+    fn find(&self, hash: B256) -> Option<PendingBatch>;
+
+    /// Transactions as blocks take them, from now on.
+    fn subscribe(&self) -> broadcast::Receiver<Arc<PendingBatch>>;
+}
+
 /// A transaction that waits in the pool.
 #[derive(Clone, Debug)]
 pub struct PooledTransaction {
@@ -131,6 +185,9 @@ pub trait PoolApi: Send + Sync + 'static {
 
     /// Contents.
     fn content(&self) -> PoolContent;
+
+    /// Transactions as they enter, from now on.
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<PooledTransaction>>>;
 }
 
 /// Why the pool refuses a transaction. Messages begin with geth's words: clients match on them.
@@ -175,6 +232,8 @@ pub enum SubmitError {
     /// Balance below the most that the transaction can cost, L1 data fee included.
     #[error("insufficient funds for gas * price + value: balance {balance}, tx cost {cost}")]
     InsufficientFunds {
+        /// The sender.
+        sender: Address,
         /// Wei of the sender.
         balance: alloy::primitives::U256,
         /// Wei that the transaction may cost.

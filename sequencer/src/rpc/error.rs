@@ -196,7 +196,11 @@ mod tests {
             (SubmitError::IntrinsicGas { gas: 1, needed: 21_000 }, "intrinsic gas too low"),
             (SubmitError::ExceedsBlockGasLimit, "exceeds block gas limit"),
             (
-                SubmitError::InsufficientFunds { balance: U256::ZERO, cost: U256::ONE },
+                SubmitError::InsufficientFunds {
+                    sender: Default::default(),
+                    balance: U256::ZERO,
+                    cost: U256::ONE,
+                },
                 "insufficient funds for gas * price + value",
             ),
         ];

@@ -20,7 +20,8 @@ mod submit;
 mod view;
 
 pub use context::{
-    Heads, PoolApi, PoolContent, PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
+    Heads, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi, PoolContent, PoolStatus,
+    PooledTransaction, RpcContext, RpcLimits, SubmitError,
 };
 
 use jsonrpsee::RpcModule;

@@ -34,7 +34,7 @@ fn head() -> Head {
 }
 
 fn refusal(raw: &Bytes) -> SubmitError {
-    admit(raw, &head().view).unwrap_err()
+    admit(raw, &head().view, None).unwrap_err()
 }
 
 fn legacy(chain_id: Option<u64>) -> Bytes {
@@ -53,7 +53,7 @@ fn legacy(chain_id: Option<u64>) -> Bytes {
 fn a_valid_transaction_of_each_kind_is_admitted() {
     let head = head();
     for raw in [transfer(0, 0, NOBODY, 1), legacy(Some(CHAIN_ID))] {
-        let (tx, account) = admit(&raw, &head.view).unwrap();
+        let (tx, account) = admit(&raw, &head.view, None).unwrap();
         assert_eq!((tx.sender, tx.nonce, account.nonce), (key(0).address(), 0, 0));
         assert_eq!(tx.raw, raw);
     }

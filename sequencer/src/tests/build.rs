@@ -1,9 +1,6 @@
 //! One block of valid and invalid transactions.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use alloy::{
     consensus::TxEip1559,
@@ -21,19 +18,21 @@ use crate::{
     Throttle,
     admission::{HeadView, MAX_TX_BYTES, readmit},
     backpressure::DataLimits,
-    build::{Bounds, Built, Lessons, Maker},
+    build::{Built, Maker},
+    fill::Lessons,
+    open::{OpenBlock, Parent},
     pool::{AccountView, PoolLimits, TxPool},
 };
 
 const NOBODY: Address = Address::repeat_byte(0x77);
 
 /// Builds the first block from `raws`, which the pool takes unseen.
-fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
-    first_block_within(Throttle::default().loosest(), raws)
+async fn first_block(raws: &[(Bytes, u64)]) -> (Built, Lessons) {
+    first_block_within(Throttle::default().loosest(), raws).await
 }
 
 /// The same with limits of data.
-fn first_block_within(data: DataLimits, raws: &[(Bytes, u64)]) -> (Built, Lessons) {
+async fn first_block_within(data: DataLimits, raws: &[(Bytes, u64)]) -> (Built, Lessons) {
     let disk = TempDir::new().unwrap();
     let state = StateStore::open(disk.path(), StateOptions::default()).unwrap();
     let rollup = rollup();
@@ -49,17 +48,27 @@ fn first_block_within(data: DataLimits, raws: &[(Bytes, u64)]) -> (Built, Lesson
     let origin = L1BlockRef { hash: rollup.genesis.l1.hash, timestamp: START, ..L1BlockRef::default() };
     let parent = genesis.block_ref(&rollup);
     let inputs = block_inputs(&rollup.chain.system, &parent, START + 1, &origin, [], []);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let below = Parent { header: genesis.header, state: state.latest().unwrap().into() };
     let maker = Maker { state, rules, executor: executor() };
-    maker.build(&genesis.header, &inputs, pool.ready(), Bounds { deadline, data }).unwrap()
+    let (mut open, _) = OpenBlock::begin(&maker, below, inputs, data).await.unwrap();
+    loop {
+        let batch = open.next_batch(pool.line());
+        if batch.is_empty() {
+            break;
+        }
+        let ran = open.run(batch).await.unwrap();
+        ran.included.iter().for_each(|tx| pool.take(tx));
+    }
+    let lessons = open.take_lessons();
+    (open.seal().await.unwrap(), lessons)
 }
 
 fn included(built: &Built) -> Vec<Address> {
     built.sealed.senders[1..].to_vec()
 }
 
-#[test]
-fn invalid_transactions_are_reported_and_the_valid_ones_go_on() {
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_transactions_are_reported_and_the_valid_ones_go_on() {
     let poor = transfer(9, 0, NOBODY, 1); // account 9 has nothing
     let behind_poor = transfer(9, 1, NOBODY, 1);
     let future = transfer(2, 4, NOBODY, 1); // the pool wrongly believes that 4 is next
@@ -70,23 +79,24 @@ fn invalid_transactions_are_reported_and_the_valid_ones_go_on() {
         (future, 4),
         (transfer(1, 0, NOBODY, 1), 0),
         (transfer(0, 1, NOBODY, 1), 0),
-    ]);
+    ])
+    .await;
     assert_eq!(included(&built), [key(0).address(), key(1).address(), key(0).address()]);
     assert!(built.sealed.receipts.iter().all(alloy::consensus::TxReceipt::status));
     assert_eq!(lessons.invalid.len(), 1);
     assert_eq!(lessons.nonces, [(key(2).address(), 0)]);
 }
 
-#[test]
-fn a_fee_cap_below_the_base_fee_keeps_its_place_in_the_pool() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fee_cap_below_the_base_fee_keeps_its_place_in_the_pool() {
     let cheap = TxEip1559 { max_fee_per_gas: 1, max_priority_fee_per_gas: 1, ..body(0, NOBODY, 1) };
-    let (built, lessons) = first_block(&[(signed(0, cheap), 0), (transfer(1, 0, NOBODY, 1), 0)]);
+    let (built, lessons) = first_block(&[(signed(0, cheap), 0), (transfer(1, 0, NOBODY, 1), 0)]).await;
     assert_eq!(included(&built), [key(1).address()]);
     assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
 }
 
-#[test]
-fn a_reverting_transaction_is_included_and_pays() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reverting_transaction_is_included_and_pays() {
     let revert = TxEip1559 {
         to: alloy::primitives::TxKind::Create,
         input: Bytes::from_static(&[0x60, 0, 0x60, 0, 0xfd]), // PUSH1 0 PUSH1 0 REVERT
@@ -94,25 +104,26 @@ fn a_reverting_transaction_is_included_and_pays() {
         value: U256::ZERO,
         ..body(0, NOBODY, 0)
     };
-    let (built, lessons) = first_block(&[(signed(0, revert), 0)]);
+    let (built, lessons) = first_block(&[(signed(0, revert), 0)]).await;
     assert_eq!(included(&built), [key(0).address()]);
     assert!(!alloy::consensus::TxReceipt::status(&built.sealed.receipts[1]));
     assert!(lessons.invalid.is_empty());
 }
 
-#[test]
-fn more_than_one_batch_goes_in_by_arrival() {
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_one_batch_goes_in_by_arrival() {
     let raws: Vec<_> = (0..40).flat_map(|nonce| (0..8).map(move |from| (from, nonce))).collect();
     let (built, lessons) = first_block(
         &raws.iter().map(|(from, nonce)| (transfer(*from, *nonce, NOBODY, 1), 0)).collect::<Vec<_>>(),
-    );
+    )
+    .await;
     let expected: Vec<_> = raws.iter().map(|(from, _)| key(*from).address()).collect();
     assert_eq!(included(&built), expected);
     assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
 }
 
-#[test]
-fn what_does_not_fit_any_more_stays_in_the_pool_and_smaller_ones_go_in() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_any_more_stays_in_the_pool_and_smaller_ones_go_in() {
     let burn = |from, nonce, gas_limit| {
         let input = Bytes::from_static(&[0xfe]); // INVALID takes all gas
         let to = alloy::primitives::TxKind::Create;
@@ -120,7 +131,7 @@ fn what_does_not_fit_any_more_stays_in_the_pool_and_smaller_ones_go_in() {
     };
     let mut raws: Vec<_> = (0..4).map(|nonce| burn(0, nonce, 16_000_000)).collect(); // 60,000,000 in all
     raws.push(burn(1, 0, 1_000_000));
-    let (built, lessons) = first_block(&raws);
+    let (built, lessons) = first_block(&raws).await;
     let zero = key(0).address();
     assert_eq!(included(&built), [zero, zero, zero, key(1).address()]);
     assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
@@ -132,13 +143,13 @@ fn large(from: u8, nonce: u64, bytes: usize) -> (Bytes, u64) {
     (signed(from, TxEip1559 { input, gas_limit: 2_000_000, ..body(nonce, NOBODY, 1) }), nonce)
 }
 
-#[test]
-fn a_block_holds_no_more_data_than_it_may_and_smaller_transactions_fill_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_holds_no_more_data_than_it_may_and_smaller_transactions_fill_it() {
     let data = DataLimits { block_bytes: 10_000, tx_bytes: 8_000 };
     let small = |from, nonce| (transfer(from, nonce, NOBODY, 1), 0);
     let mut raws = vec![large(0, 0, 7_000), large(1, 0, 7_000), small(2, 0)];
     raws.extend((0..40).map(|nonce| small(3, nonce)));
-    let (built, lessons) = first_block_within(data, &raws);
+    let (built, lessons) = first_block_within(data, &raws).await;
     let senders = included(&built);
     assert_eq!(senders[..3], [key(0).address(), key(2).address(), key(3).address()]);
     assert!(!senders.contains(&key(1).address()));
@@ -148,13 +159,13 @@ fn a_block_holds_no_more_data_than_it_may_and_smaller_transactions_fill_it() {
     assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
 }
 
-#[test]
-fn a_transaction_that_is_too_large_now_waits_with_those_behind_it_and_holds_up_nobody_else() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_too_large_now_waits_with_those_behind_it_and_holds_up_nobody_else() {
     let data = DataLimits { block_bytes: 10_000, tx_bytes: 400 };
     let mut raws: Vec<_> = (0..3).map(|from| large(from, 0, 500)).collect();
     raws.extend((0..3).map(|from| (transfer(from, 1, NOBODY, 1), 0)));
     raws.push((transfer(3, 0, NOBODY, 1), 0));
-    let (built, lessons) = first_block_within(data, &raws);
+    let (built, lessons) = first_block_within(data, &raws).await;
     assert_eq!(included(&built), [key(3).address()]);
     assert!(lessons.invalid.is_empty() && lessons.nonces.is_empty());
 }

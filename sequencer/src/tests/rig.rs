@@ -33,6 +33,7 @@ use crate::{
     engine::{Engine, EngineError, EngineOptions, Wires},
     l1::{self, FollowOptions, L1View},
     lease,
+    pending::Pending,
     pool::PoolLimits,
     rpc::Heads,
     submit::Pool,
@@ -228,7 +229,9 @@ impl Machine {
         let state = StateStore::open(&disk.join("state"), options).unwrap();
         let chain = Chain::open(index.clone(), state, executor(), rollup, term).await.unwrap();
         let limits = PoolLimits { per_sender: 256, total: 4_096, tx_bytes: self.throttle.loosest().tx_bytes };
-        let (pool, writer) = Pool::new(index.clone(), limits, chain.head_view().await.unwrap());
+        let (pending, questions) = Pending::new();
+        let (pool, writer) =
+            Pool::new(index.clone(), limits, chain.head_view().await.unwrap(), pending.clone());
         pool.reload(chain.head_view().await.unwrap()).await.unwrap();
         tokio::spawn(writer.run(stop.clone()));
         let (anchor, anchors) = watch::channel(chain.head().block_ref.l1_origin);
@@ -248,6 +251,8 @@ impl Machine {
             limits: limits_seen.clone(),
             heads,
             new_blocks: broadcast::channel(16).0,
+            pending: pending.clone(),
+            questions,
             readiness: Readiness::default(),
         };
         let options = EngineOptions {
@@ -261,6 +266,7 @@ impl Machine {
         Sequencer {
             engine,
             pool,
+            pending,
             index,
             heads: heads_seen,
             limits: limits_seen,
@@ -277,6 +283,7 @@ impl Machine {
 pub(super) struct Sequencer {
     pub(super) engine: Engine,
     pub(super) pool: Pool,
+    pub(super) pending: Pending,
     pub(super) index: Index,
     pub(super) heads: watch::Receiver<Heads>,
     pub(super) limits: watch::Receiver<DataLimits>,
@@ -317,8 +324,8 @@ impl Sequencer {
     /// Gives up the lease and closes everything.
     pub(super) async fn stop(self) {
         self.lose_lease().await;
-        let Self { engine, pool, index, .. } = self;
-        drop((engine, pool));
+        let Self { engine, pool, pending, index, .. } = self;
+        drop((engine, pool, pending));
         index.close().await;
     }
 }

@@ -41,6 +41,7 @@ impl Node {
             state: sequencer.engine.state().clone(),
             rollup: Arc::new(rollup()),
             pool: Arc::new(sequencer.pool.clone()),
+            pending: Arc::new(sequencer.pending.clone()),
             heads,
             new_blocks: new_blocks.clone(),
             limits,

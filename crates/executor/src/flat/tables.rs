@@ -314,24 +314,31 @@ impl Tables {
         Some((left, Some(to.balance.checked_add(transfer.value)?)))
     }
 
-    /// What is different now. Nothing is left here.
-    pub(super) fn take_changes(&mut self) -> Changes {
+    /// What is different now.
+    pub(super) fn changes(&self) -> Changes {
         let mut slots: Vec<Vec<SlotChange>> = Vec::new();
         slots.resize_with(self.accounts.len(), Vec::new);
-        for (key, value) in self.slots.drain() {
+        for (key, value) in &self.slots {
             let place = self.storages[key.storage as usize] as usize;
             if self.accounts[place].storage == key.storage && value.before != value.now {
                 slots[place].push(SlotChange { slot: key.slot, before: value.before, after: value.now });
             }
         }
         let mut changes = Changes::default();
-        for (cached, slots) in self.accounts.drain(..).zip(slots) {
+        for (cached, slots) in self.accounts.iter().zip(slots) {
             let Cached { address, destroyed, before, now, code, .. } = cached;
-            let info = |fields: Option<Fields>| fields.map(Fields::into_info);
-            if let Some(change) = AccountChange::new(info(before), info(now), destroyed, slots) {
-                changes.insert(address, change, |hash| code.or_else(|| self.codes.get(hash).cloned()));
+            let info = |fields: &Option<Fields>| fields.map(Fields::into_info);
+            if let Some(change) = AccountChange::new(info(before), info(now), *destroyed, slots) {
+                changes
+                    .insert(*address, change, |hash| code.clone().or_else(|| self.codes.get(hash).cloned()));
             }
         }
+        changes
+    }
+
+    /// What is different now. Nothing is left here.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        let changes = self.changes();
         self.clear();
         changes
     }

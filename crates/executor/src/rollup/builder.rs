@@ -10,7 +10,12 @@ use alloy_primitives::Address;
 use lockstep_stf::{Draft, Executed, Rejected, StfError, WithHashes};
 use op_alloy_consensus::{OpReceiptEnvelope, OpTxEnvelope};
 use op_revm::{OpHaltReason, OpTransactionError};
-use revm::{DatabaseRef, context::result::ExecutionResult, state::bal::Bal};
+use revm::{
+    DatabaseRef,
+    context::result::ExecutionResult,
+    database::BundleState,
+    state::{AccountInfo, bal::Bal},
+};
 
 use super::{Prelude, receipt::receipt, spread::spread};
 use crate::{
@@ -135,6 +140,26 @@ impl<'a, D: DatabaseRef + Sync> Builder<'a, D> {
     #[must_use]
     pub fn receipts(&self) -> &[OpReceiptEnvelope] {
         &self.receipts
+    }
+
+    /// Senders of [`Self::transactions`].
+    #[must_use]
+    pub fn senders(&self) -> &[Address] {
+        &self.senders
+    }
+
+    /// What the block did to the state so far. Costs time for everything that it has touched.
+    #[must_use]
+    pub fn changes(&mut self) -> BundleState {
+        self.block.changes().into_bundle()
+    }
+
+    /// An account after the transactions included so far.
+    ///
+    /// # Errors
+    /// [`StfError::Execution`] if the state cannot be read.
+    pub fn account(&mut self, address: Address) -> Result<Option<AccountInfo>, StfError> {
+        self.block.account(address).map_err(StfError::execution)
     }
 
     /// Ends the block.
