@@ -147,6 +147,13 @@ impl Engine {
         self.chain.state()
     }
 
+    /// Answers the next question about the open block.
+    #[cfg(test)]
+    pub(crate) async fn answer_next(&mut self) -> Result<(), EngineError> {
+        let question = self.wires.questions.recv().await.ok_or(EngineError::Disconnected)?;
+        self.answer(question).await
+    }
+
     /// Runs until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), EngineError> {
         let mut due = self.first_due();
@@ -266,15 +273,20 @@ impl Engine {
     /// `None` if it must wait.
     pub(crate) async fn produce(&mut self, time: u64) -> Result<Option<Arc<SealedBlock>>, EngineError> {
         self.settle().await?;
-        if self.open.is_none() && !(self.may_have(time) && self.begin(time).await?) {
-            return Ok(None);
-        }
-        let deadline = Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
-        while Instant::now() < deadline && self.fill().await? {}
-        if !self.seal().await? {
+        if !(self.advance(time).await? && self.seal().await?) {
             return Ok(None);
         }
         self.settle().await
+    }
+
+    /// Executes what the pool has now in a block that should have timestamp `time`; false if there can be none yet.
+    pub(crate) async fn advance(&mut self, time: u64) -> Result<bool, EngineError> {
+        if self.open.is_none() && !(self.may_have(time) && self.begin(time).await?) {
+            return Ok(false);
+        }
+        let deadline = Instant::now() + self.options.block_time.max(MIN_BUILD_TIME) * 3 / 4;
+        while Instant::now() < deadline && self.fill().await? {}
+        Ok(true)
     }
 
     /// Opens the block after the head, which should have timestamp `time`; false if it must wait.

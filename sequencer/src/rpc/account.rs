@@ -55,7 +55,7 @@ pub(super) async fn proof(api: &Api, mut args: Args) -> Result<EIP1186AccountPro
     }
     api.with_state(block, move |state| {
         let slots: Vec<B256> = keys.iter().map(JsonStorageKey::as_b256).collect();
-        Ok(proof_view(state.proof(address, &slots)?, &keys))
+        Ok(proof_view(state.view().proof(address, &slots)?, &keys))
     })
     .await
 }

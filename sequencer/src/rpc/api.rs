@@ -5,11 +5,11 @@ use std::sync::Arc;
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use lockstep_index::block::{self, StoredHeader};
 use lockstep_primitives::BlockNumber;
-use lockstep_state::StateView;
+use lockstep_state::Overlay;
 use lockstep_stf::Rules;
 use tokio::sync::Semaphore;
 
-use super::{Heads, RpcContext, error::RpcError, filters::Filters};
+use super::{Heads, PendingBlock, RpcContext, error::RpcError, filters::Filters};
 
 /// The context, and what the methods share among themselves.
 #[derive(Debug)]
@@ -34,7 +34,8 @@ impl Api {
         *self.context.heads.borrow()
     }
 
-    /// The number that a number or tag means now. There is no pending block: `pending` is `latest`.
+    /// The number of the sealed block that a number or tag means now. Where a sealed block is needed, or none is open,
+    /// `pending` is `latest`.
     pub(super) fn number(&self, block: BlockNumberOrTag) -> BlockNumber {
         let heads = self.heads();
         match block {
@@ -69,12 +70,20 @@ impl Api {
         self.find(block).await?.ok_or(RpcError::UnknownBlock)
     }
 
+    /// The open block, if `block` means that and one is open. One answer is one consistent view.
+    pub(super) async fn pending(&self, block: BlockId) -> Option<Arc<PendingBlock>> {
+        if block.is_pending() { self.context.pending.block().await } else { None }
+    }
+
     /// Runs `read` on the state after `block`, off the async threads.
     pub(super) async fn with_state<T: Send + 'static>(
         &self,
         block: BlockId,
-        read: impl FnOnce(&StateView) -> Result<T, RpcError> + Send + 'static,
+        read: impl FnOnce(&Overlay) -> Result<T, RpcError> + Send + 'static,
     ) -> Result<T, RpcError> {
+        if let Some(open) = self.pending(block).await {
+            return blocking(move || read(&open.state)).await;
+        }
         let number = match block {
             BlockId::Number(number) => self.number(number),
             BlockId::Hash(_) => BlockNumber(self.header(block).await?.header.number),
@@ -83,7 +92,7 @@ impl Api {
             return Err(RpcError::UnknownBlock);
         }
         let state = self.context.state.clone();
-        blocking(move || read(&state.at(number)?)).await
+        blocking(move || read(&state.at(number)?.into())).await
     }
 
     /// Runs EVM work off the async threads; only so many at the same time.

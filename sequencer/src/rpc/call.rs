@@ -11,7 +11,7 @@ use alloy::rpc::types::{
 use alloy_evm::{Evm, EvmEnv, EvmFactory, precompiles::PrecompilesMap};
 use alloy_op_evm::{OpEvm, OpEvmFactory, OpTx, OpTxError};
 use lockstep_primitives::Header;
-use lockstep_state::{StateError, StateView};
+use lockstep_state::{Overlay, StateError};
 use lockstep_stf::{Rules, evm_env};
 use op_revm::{OpHaltReason, OpSpecId, OpTransaction, OpTransactionError};
 use revm::{
@@ -57,16 +57,20 @@ pub(super) async fn call(api: &Api, mut args: Args) -> Result<Bytes, RpcError> {
 #[derive(Debug)]
 pub(super) struct Base {
     header: Header,
-    state: StateView,
+    state: Overlay,
     rules: Rules,
     limits: RpcLimits,
 }
 
 impl Base {
     pub(super) async fn at(api: &Api, block: BlockId) -> Result<Self, RpcError> {
+        let (rules, limits) = (api.rules, api.context.limits);
+        if let Some(open) = api.pending(block).await {
+            return Ok(Self { header: open.header.clone(), state: open.state.clone(), rules, limits });
+        }
         let header = api.header(block).await?.header;
         let state = api.with_state(BlockId::number(header.number), |state| Ok(state.clone())).await?;
-        Ok(Self { header, state, rules: api.rules, limits: api.context.limits })
+        Ok(Self { header, state, rules, limits })
     }
 }
 
@@ -89,7 +93,7 @@ pub(super) enum Outcome {
 
 /// An EVM with one message, which may run many times with different gas limits.
 pub(super) struct Machine {
-    evm: OpEvm<CacheDB<StateView>, Deadline, PrecompilesMap>,
+    evm: OpEvm<CacheDB<Overlay>, Deadline, PrecompilesMap>,
     message: TxEnv,
     /// Gas that the call may use: the request's, the block's and the node's limit, whichever is least.
     pub(super) gas_cap: u64,
@@ -235,7 +239,7 @@ fn override_block(env: &mut EvmEnv<OpSpecId>, overrides: &BlockOverrides) -> Res
 }
 
 fn override_account(
-    db: &mut CacheDB<StateView>,
+    db: &mut CacheDB<Overlay>,
     address: Address,
     account: AccountOverride,
 ) -> Result<(), RpcError> {

@@ -21,6 +21,7 @@ const UNCONFIRMED: i32 = 4;
 const NOT_READY: i32 = 5;
 /// geth's code for everything else that is the caller's.
 const SERVER: i32 = -32000;
+const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const INTERNAL: i32 = -32603;
 const UNSUPPORTED: i32 = -32004;
@@ -56,6 +57,8 @@ pub(super) enum RpcError {
     Timeout(humantime::Duration),
     #[error("filter not found")]
     UnknownFilter,
+    #[error("no \"{0}\" subscription in eth namespace")]
+    NoSubscription(String),
     #[error("{0}")]
     Refused(#[from] SubmitError),
     #[error("the transaction was added to the pool but was not in a block within {timeout_ms} ms")]
@@ -76,6 +79,7 @@ impl RpcError {
             | Self::Invalid { .. }
             | Self::TooMany(_)
             | Self::InvalidField { .. } => INVALID_PARAMS,
+            Self::NoSubscription(_) => METHOD_NOT_FOUND,
             Self::Reverted(_) => REVERTED,
             Self::Unconfirmed { .. } => UNCONFIRMED,
             Self::Refused(SubmitError::NotReady(_)) => NOT_READY,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::primitives::{B256, Bytes, U64};
 use op_alloy_rpc_types::OpTransactionReceipt;
 
-use super::{api::Api, args::Args, chain, error::RpcError};
+use super::{api::Api, args::Args, chain, error::RpcError, view};
 
 /// Time that `eth_sendRawTransactionSync` waits unless told otherwise (EIP-7966).
 const DEFAULT_WAIT: Duration = Duration::from_secs(2);
@@ -18,24 +18,33 @@ pub(super) async fn send_raw(api: &Api, mut args: Args) -> Result<B256, RpcError
     Ok(api.context.pool.submit(raw).await?)
 }
 
-/// Sends and waits until a block holds the transaction (EIP-7966).
+/// Sends and waits until a block has executed the transaction (EIP-7966). The receipt is final; its `blockHash` is null
+/// where that block is not sealed yet.
 pub(super) async fn send_raw_sync(api: &Api, mut args: Args) -> Result<OpTransactionReceipt, RpcError> {
     let raw: Bytes = args.required("transaction")?;
     let wait = args.optional::<U64>("timeout")?.map(|ms| Duration::from_millis(ms.to()));
     args.end()?;
     let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(DEFAULT_WAIT).min(MAX_WAIT);
-    let mut heads = api.context.heads.clone(); // before sending: no block is missed
+    // Listening begins before sending: nothing is missed.
+    let (mut heads, mut batches) = (api.context.heads.clone(), api.context.pending.subscribe());
     let hash = api.context.pool.submit(raw).await?;
-    let included = async {
+    let executed = async {
         loop {
-            heads.mark_unchanged();
-            if let Some(receipt) = chain::receipt_of(api, hash).await? {
-                return Ok(receipt);
+            if let Some(batch) = api.context.pending.find(hash) {
+                return view::pending_receipts(&batch).pop().ok_or_else(|| RpcError::internal("no receipt"));
             }
-            heads.changed().await.map_err(RpcError::internal)?;
+            tokio::select! {
+                _ = batches.recv() => {} // one that was missed is found by its hash
+                changed = heads.changed() => {
+                    changed.map_err(RpcError::internal)?;
+                    if let Some(receipt) = chain::receipt_of(api, hash).await? {
+                        return Ok(receipt);
+                    }
+                }
+            }
         }
     };
-    match tokio::time::timeout(wait, included).await {
+    match tokio::time::timeout(wait, executed).await {
         Ok(receipt) => receipt,
         Err(_) => Err(RpcError::Unconfirmed { hash, timeout_ms: wait.as_millis() }),
     }

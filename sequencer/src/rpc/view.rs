@@ -1,5 +1,7 @@
 //! Blocks, transactions, receipts and logs as JSON-RPC shows them. Pure.
 
+use std::sync::Arc;
+
 use alloy::consensus::{
     BlockHeader, ReceiptWithBloom, Sealed, Transaction as _,
     transaction::{Recovered, TransactionInfo},
@@ -18,6 +20,8 @@ use op_alloy_consensus::{
 };
 use op_alloy_rpc_types::{L1BlockInfo, OpTransactionReceipt, Transaction};
 use op_revm::{OpSpecId, estimate_tx_compressed_size};
+
+use super::{PendingBatch, PendingTransaction};
 
 /// OP's receipt version since Canyon, which deposits carry.
 const DEPOSIT_RECEIPT_VERSION: u64 = 1;
@@ -94,7 +98,8 @@ struct ReceiptParts<'a> {
     gas_used: u64,
     first_log_index: u64,
     created: Option<Address>,
-    block_hash: B256,
+    /// None before the block is sealed.
+    block_hash: Option<B256>,
     header: &'a Header,
     attributes: Option<L1Attributes>,
 }
@@ -108,7 +113,7 @@ pub(super) fn receipt(stored: &StoredReceipt) -> OpTransactionReceipt {
         gas_used: stored.gas_used,
         first_log_index: stored.first_log_index,
         created: stored.created,
-        block_hash: stored.block_hash,
+        block_hash: Some(stored.block_hash),
         header: &stored.header,
         attributes: attributes(Some(&stored.attributes)),
     })
@@ -130,7 +135,7 @@ pub(super) fn receipts(sealed: &SealedBlock) -> Vec<OpTransactionReceipt> {
                 gas_used: receipt.cumulative_gas_used().saturating_sub(cumulative),
                 first_log_index,
                 created: created(transaction, *sender, receipt),
-                block_hash: sealed.hash,
+                block_hash: Some(sealed.hash),
                 header: &sealed.header,
                 attributes,
             });
@@ -139,6 +144,26 @@ pub(super) fn receipts(sealed: &SealedBlock) -> Vec<OpTransactionReceipt> {
             view
         })
         .collect()
+}
+
+/// Receipts of transactions whose block is not sealed yet: all is final but `blockHash`, which is null.
+pub(super) fn pending_receipts(batch: &PendingBatch) -> Vec<OpTransactionReceipt> {
+    let attributes = attributes(Some(&batch.attributes.transaction));
+    let view = |tx: &Arc<PendingTransaction>| {
+        build_receipt(&ReceiptParts {
+            receipt: &tx.receipt,
+            transaction: &tx.transaction,
+            sender: tx.sender,
+            index: tx.index,
+            gas_used: tx.gas_used,
+            first_log_index: tx.first_log_index,
+            created: created(&tx.transaction, tx.sender, &tx.receipt),
+            block_hash: None,
+            header: &batch.header,
+            attributes,
+        })
+    };
+    batch.transactions.iter().map(view).collect()
 }
 
 fn created(tx: &OpTxEnvelope, sender: Address, receipt: &OpReceiptEnvelope) -> Option<Address> {
@@ -154,7 +179,7 @@ fn build_receipt(parts: &ReceiptParts<'_>) -> OpTransactionReceipt {
     let tx = parts.transaction;
     let logs = (parts.first_log_index..).zip(parts.receipt.logs()).map(|(log_index, log)| RpcLog {
         inner: log.clone(),
-        block_hash: Some(parts.block_hash),
+        block_hash: parts.block_hash,
         block_number: Some(parts.header.number),
         block_timestamp: Some(parts.header.timestamp),
         transaction_hash: Some(tx.tx_hash()),
@@ -170,7 +195,7 @@ fn build_receipt(parts: &ReceiptParts<'_>) -> OpTransactionReceipt {
             inner: ReceiptWithBloom { receipt, logs_bloom },
             transaction_hash: tx.tx_hash(),
             transaction_index: Some(parts.index),
-            block_hash: Some(parts.block_hash),
+            block_hash: parts.block_hash,
             block_number: Some(parts.header.number),
             gas_used: parts.gas_used,
             effective_gas_price: if tx.is_deposit() {

@@ -5,5 +5,6 @@ mod admission;
 mod backpressure;
 mod build;
 mod engine;
+mod pending;
 mod rig;
 mod rpc;

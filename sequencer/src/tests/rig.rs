@@ -297,13 +297,29 @@ pub(super) struct Sequencer {
 impl Sequencer {
     /// Makes the next block, two seconds after the last one, once L1 has been read to its tip.
     pub(super) async fn seal(&mut self) -> Arc<SealedBlock> {
+        self.see_l1_tip().await;
+        let head = self.heads.borrow().unsafe_head;
+        self.engine.produce(head.timestamp + 2).await.unwrap().unwrap()
+    }
+
+    /// Executes what the pool has in an open block, which is two seconds after the last one.
+    pub(super) async fn advance(&mut self) {
+        self.try_advance().await.unwrap();
+    }
+
+    pub(super) async fn try_advance(&mut self) -> Result<(), EngineError> {
+        self.see_l1_tip().await;
+        let head = self.heads.borrow().unsafe_head;
+        assert!(self.engine.advance(head.timestamp + 2).await?);
+        Ok(())
+    }
+
+    /// Waits until L1 has been read to its tip.
+    pub(super) async fn see_l1_tip(&mut self) {
         let tip = self.l1.tip();
         let head = self.heads.borrow().unsafe_head;
-        self.views
-            .wait_for(|view| view.anchor == head.l1_origin && view.window.last() == Some(tip))
-            .await
-            .unwrap();
-        self.engine.produce(head.timestamp + 2).await.unwrap().unwrap()
+        let is_read = |view: &L1View| view.anchor == head.l1_origin && view.window.last() == Some(tip);
+        self.views.wait_for(is_read).await.unwrap();
     }
 
     /// Waits until the follower has seen that the head's origin is gone, then lets the engine react.
