@@ -21,13 +21,13 @@ type Table = &'static [(&'static str, &'static [u8])];
 const CREATION: Table = bytecode!(".bin":
     "Inbox", "Portal", "StandardBridge", "SystemConfig", "Assertions", "AssertionGame", "ERC1967Proxy",
     "TimelockController", "L1Block", "L2ToL1MessagePasser", "GasPriceOracle", "L2StandardBridge",
-    "OptimismMintableERC20", "OptimismMintableERC20Factory", "FeeVault", "WETH9",
+    "OptimismMintableERC20", "OptimismMintableERC20Factory", "FeeVault", "WETH9", "Market",
 );
 
 const RUNTIME: Table = bytecode!(".runtime.bin":
     "Inbox", "Portal", "StandardBridge", "SystemConfig", "Assertions", "AssertionGame", "ERC1967Proxy",
     "TimelockController", "L1Block", "L2ToL1MessagePasser", "GasPriceOracle", "L2StandardBridge",
-    "OptimismMintableERC20", "OptimismMintableERC20Factory", "FeeVault", "WETH9",
+    "OptimismMintableERC20", "OptimismMintableERC20Factory", "FeeVault", "WETH9", "Market",
 );
 
 const PREINSTALLS: Table = preinstalls!(

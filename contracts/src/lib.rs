@@ -19,6 +19,7 @@ mod artifacts;
 mod genesis;
 pub mod l1;
 pub mod l2;
+pub mod load;
 
 pub use artifacts::{creation_code, runtime_code};
 pub use genesis::{GenesisAccount, GenesisAlloc, GenesisParams, genesis_alloc};

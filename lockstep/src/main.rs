@@ -4,6 +4,7 @@ mod batch;
 mod config_table;
 mod dev;
 mod env_examples;
+mod load;
 mod trace_block;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     TraceBlock(trace_block::TraceBlockArgs),
     /// Compare codecs on raw transactions, or look into a batch.
     Batch(batch::BatchArgs),
+    /// Send transactions to JSON-RPC servers, this or another, and report rates, latencies and CPU time.
+    Load(load::LoadArgs),
 }
 
 #[tokio::main]
@@ -55,7 +58,12 @@ fn parse() -> Cli {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let unasked = matches.value_source("filter") == Some(ValueSource::DefaultValue);
-    if unasked && matches!(cli.command, Command::Dev(_) | Command::TraceBlock(_) | Command::Batch(_)) {
+    if unasked
+        && matches!(
+            cli.command,
+            Command::Dev(_) | Command::TraceBlock(_) | Command::Batch(_) | Command::Load(_)
+        )
+    {
         "warn".clone_into(&mut cli.telemetry.filter);
     }
     cli
@@ -72,6 +80,7 @@ async fn run(cli: Cli) -> eyre::Result<()> {
         Command::Verifier(config) => lockstep_verifier::run(config, Default::default(), shutdown).await,
         Command::TraceBlock(args) => trace_block::run(args).await,
         Command::Batch(args) => batch::run(args).await,
+        Command::Load(args) => load::run(args, shutdown).await,
     }
 }
 

@@ -1,0 +1,11 @@
+//! From what happened to figures, and from figures to text, JSON and a plot.
+
+mod figures;
+mod json;
+mod stats;
+mod text;
+
+pub use figures::{Figures, Second};
+pub(crate) use json::json;
+pub use stats::Latency;
+pub(crate) use text::{Column, text};
