@@ -5,9 +5,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256};
 use lockstep_executor::Executor;
-use lockstep_index::{Index, IndexError, block, head, init_genesis, pool_tx, rewind, seal};
+use lockstep_index::{Index, IndexError, block, head, init_genesis, pool_batch, rewind, seal};
 use lockstep_primitives::{
     BlockInputs, BlockNumber, Genesis, Header, L2BlockRef, RollupConfig, SealedBlock, SystemConfig,
 };
@@ -28,6 +28,8 @@ use crate::{
 
 /// How long a block waits for Postgres before it is given up; the lease has lapsed long before.
 const MAX_OUTAGE: Duration = Duration::from_secs(60);
+/// Transactions that return to the pool's table in one row.
+const ROW: usize = 512;
 /// Pause between two tries.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -247,12 +249,13 @@ impl Chain {
         blocking(move || store.rewind(to)).await??;
         let mut tx = self.index.begin().await?;
         let returned = rewind(&mut tx, to, self.term).await?;
-        let rows = blocking(move || pool_rows(&returned)).await?;
-        pool_tx::insert(&mut *tx, &rows).await?;
+        for txs in returned.chunks(ROW) {
+            pool_batch::insert(&mut *tx, txs).await?;
+        }
         tx.commit().await.map_err(IndexError::from)?;
         let from = std::mem::replace(&mut self.head, target).block_ref.number;
-        warn!(%from, %to, returned = rows.len(), "chain rewound");
-        Ok(rows.len())
+        warn!(%from, %to, returned = returned.len(), "chain rewound");
+        Ok(returned.len())
     }
 
     async fn commit_state(&mut self, built: Built) -> Result<Arc<SealedBlock>, ChainError> {
@@ -365,18 +368,4 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
-}
-
-/// Transactions of users as rows of the pool's table; their signatures were valid in the block.
-fn pool_rows(raws: &[Bytes]) -> Vec<pool_tx::PoolTx> {
-    use alloy::{
-        consensus::{Transaction, transaction::SignerRecoverable},
-        eips::Decodable2718,
-    };
-    let read = |raw: &Bytes| {
-        let tx = op_alloy_consensus::OpPooledTransaction::decode_2718_exact(raw).ok()?;
-        let sender = tx.recover_signer().ok()?;
-        Some(pool_tx::PoolTx { hash: *tx.hash(), sender, nonce: tx.nonce(), raw: raw.clone() })
-    };
-    raws.iter().filter_map(read).collect()
 }

@@ -27,6 +27,7 @@ mod open;
 mod origin;
 mod pending;
 mod pool;
+mod rows;
 pub mod rpc;
 mod run;
 mod safe;

@@ -9,9 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use jsonrpsee::core::async_trait;
-use lockstep_index::{Index, IndexError, pool_tx};
+use lockstep_index::{Index, IndexError, pool_batch};
 use lockstep_primitives::SealedBlock;
 use parking_lot::{Mutex, RwLock};
 use tokio::{
@@ -27,6 +27,7 @@ use crate::{
     open::OpenBlock,
     pending::Pending,
     pool::{AccountView, PoolLimits, PoolTx, TxPool},
+    rows::Rows,
     rpc::{PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
 };
 
@@ -50,6 +51,7 @@ pub(crate) struct Pool {
 struct Shared {
     index: Index,
     pool: Mutex<TxPool>,
+    rows: Mutex<Rows>,
     head: RwLock<Arc<HeadView>>,
     recoveries: Semaphore,
     arrived: Notify,
@@ -82,6 +84,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             index,
             pool: Mutex::new(TxPool::new(limits)),
+            rows: Mutex::default(),
             head: RwLock::new(Arc::new(head)),
             recoveries: Semaphore::new(MAX_RECOVERIES),
             arrived: Notify::new(),
@@ -170,9 +173,9 @@ impl Pool {
     /// [`IndexError`] if the table cannot be read.
     pub(crate) async fn reload(&self, head: HeadView) -> Result<(), IndexError> {
         *self.shared.head.write() = Arc::new(head);
-        let rows = pool_tx::all(self.shared.index.pool()).await?;
+        let batches = pool_batch::all(self.shared.index.pool()).await?;
         let shared = self.shared.clone();
-        let refused = spawn_blocking(move || shared.refill(&rows)).await.unwrap_or_else(|error| {
+        let refused = spawn_blocking(move || shared.refill(&batches)).await.unwrap_or_else(|error| {
             error!(%error, "pool could not be reloaded");
             Vec::new()
         });
@@ -200,28 +203,37 @@ impl Shared {
                 }
             })
             .collect();
-        // Rows of what the block holds went with the block.
-        let sealed: HashSet<_> = block.transactions.iter().map(|tx| tx.tx_hash()).collect();
         let mut pool = self.pool.lock();
         let used = nonces.into_iter().flat_map(|(sender, nonce)| pool.set_nonce(sender, nonce));
-        used.map(|tx| tx.hash).filter(|hash| !sealed.contains(hash)).collect()
+        used.map(|tx| tx.hash).collect()
     }
 
-    /// Replaces the pool's content by `rows`; gives the hashes of rows that do not belong there any more.
-    fn refill(&self, rows: &[pool_tx::PoolTx]) -> Vec<B256> {
+    /// Replaces the pool's content by that of `batches`; gives the hashes of what does not belong there any more.
+    fn refill(&self, batches: &[pool_batch::PoolBatch]) -> Vec<B256> {
         let head = self.head.read().clone();
+        let hashed = |batch: &pool_batch::PoolBatch| {
+            let hashes: Vec<_> = batch.txs.iter().map(keccak256).collect();
+            (batch.id, hashes)
+        };
+        let hashes: Vec<(u64, Vec<B256>)> = batches.iter().map(hashed).collect();
+        let raws = batches.iter().flat_map(|batch| &batch.txs);
+        let all: Vec<_> = hashes.iter().flat_map(|(_, hashes)| hashes).copied().zip(raws).collect();
         let known: HashMap<B256, Arc<PoolTx>> = {
             let pool = self.pool.lock();
-            rows.iter().filter_map(|row| Some((row.hash, pool.get(&row.hash)?.clone()))).collect()
+            all.iter().filter_map(|(hash, _)| Some((*hash, pool.get(hash)?.clone()))).collect()
         };
         // Signatures are checked before the lock is taken.
-        let txs: Vec<_> = rows
-            .iter()
-            .map(|row| match known.get(&row.hash) {
-                Some(tx) => (row.hash, Ok(tx.clone())),
-                None => (row.hash, readmit(&row.raw, &head).map(Arc::new)),
+        let txs: Vec<_> = all
+            .into_iter()
+            .map(|(hash, raw)| match known.get(&hash) {
+                Some(tx) => (hash, Ok(tx.clone())),
+                None => (hash, readmit(raw, &head).map(Arc::new)),
             })
             .collect();
+        *self.rows.lock() = Rows::default();
+        for (id, hashes) in hashes {
+            self.rows.lock().add(id, hashes);
+        }
         let mut pool = self.pool.lock();
         pool.clear();
         let mut refused = Vec::new();
@@ -233,6 +245,7 @@ impl Shared {
             match inserted {
                 Ok(gone) => refused.extend(gone.iter().map(|tx| tx.hash)),
                 Err(SubmitError::Internal) => error!(%hash, "account unreadable"),
+                Err(SubmitError::AlreadyKnown) => {} // two rows hold it
                 Err(reason) => {
                     debug!(%hash, %reason, "stored transaction dropped");
                     refused.push(hash);
@@ -242,14 +255,39 @@ impl Shared {
         refused
     }
 
-    /// Deletes rows. A row that stays behind by a fault is judged again with the next reload.
+    /// Deletes the rows that hold nothing any more without `hashes`, and joins those that hold little. A row that stays
+    /// behind by a fault is judged again with the next reload.
     async fn forget(&self, hashes: &[B256]) {
-        if hashes.is_empty() {
-            return;
+        let (obsolete, (sparse, left)) = {
+            let mut rows = self.rows.lock();
+            hashes.iter().for_each(|hash| rows.leave(*hash));
+            (rows.take_obsolete(), rows.take_sparse())
+        };
+        let tidied = async {
+            if !obsolete.is_empty() {
+                pool_batch::remove(self.index.pool(), &obsolete).await?;
+            }
+            if !sparse.is_empty() {
+                self.join(&sparse, &left).await?;
+            }
+            Ok::<_, IndexError>(())
+        };
+        if let Err(error) = tidied.await {
+            warn!(%error, "rows of the pool could not be deleted");
         }
-        if let Err(error) = pool_tx::remove(self.index.pool(), hashes).await {
-            warn!(%error, "pool rows could not be deleted");
-        }
+    }
+
+    /// Writes what is `left` in the rows `old` into one new row.
+    async fn join(&self, old: &[u64], left: &[B256]) -> Result<(), IndexError> {
+        let txs: Vec<_> = {
+            let pool = self.pool.lock();
+            left.iter().filter_map(|hash| pool.get(hash).cloned()).collect()
+        };
+        let raws: Vec<_> = txs.iter().map(|tx| tx.raw.clone()).collect();
+        let id = pool_batch::replace(self.index.pool(), old, &raws).await?;
+        let pool = self.pool.lock();
+        self.rows.lock().add(id, txs.iter().map(|tx| tx.hash).filter(|hash| pool.get(hash).is_some()));
+        Ok(())
     }
 }
 
@@ -274,13 +312,16 @@ impl PoolWriter {
         if accepted.is_empty() {
             return;
         }
-        let rows: Vec<_> = accepted.iter().map(|request| row(&request.tx)).collect();
-        if let Err(error) = pool_tx::insert(self.shared.index.pool(), &rows).await {
-            error!(%error, "transactions could not be stored");
-            for request in accepted {
-                let _ = request.done.send(Err(SubmitError::Internal));
+        let raws: Vec<_> = accepted.iter().map(|request| request.tx.raw.clone()).collect();
+        match pool_batch::insert(self.shared.index.pool(), &raws).await {
+            Ok(id) => self.shared.rows.lock().add(id, accepted.iter().map(|request| request.tx.hash)),
+            Err(error) => {
+                error!(%error, "transactions could not be stored");
+                for request in accepted {
+                    let _ = request.done.send(Err(SubmitError::Internal));
+                }
+                return;
             }
-            return;
         }
         let stale = self.enter(accepted);
         self.shared.forget(&stale).await;
@@ -346,11 +387,6 @@ impl PoolWriter {
         }
         stale
     }
-}
-
-/// A transaction as the pool's table keeps it.
-pub(crate) fn row(tx: &PoolTx) -> pool_tx::PoolTx {
-    pool_tx::PoolTx { hash: tx.hash, sender: tx.sender, nonce: tx.nonce, raw: tx.raw.clone() }
 }
 
 fn pooled(tx: &Arc<PoolTx>) -> PooledTransaction {

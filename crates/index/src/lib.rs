@@ -25,7 +25,7 @@ pub mod head;
 pub mod lease;
 pub mod log;
 pub mod open_block;
-pub mod pool_tx;
+pub mod pool_batch;
 pub mod receipt;
 mod seal;
 pub mod submission;

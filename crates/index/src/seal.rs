@@ -24,8 +24,8 @@ sol! {
     );
 }
 
-/// Stores `sealed` on top of the unsafe head, if the lease of `term` holds; removes its transactions from
-/// the pool's table, and what [`open_block`] notes of it. The caller commits.
+/// Stores `sealed` on top of the unsafe head, if the lease of `term` holds; removes what [`open_block`] notes of it.
+/// The caller commits.
 ///
 /// # Errors
 /// [`IndexError::LeaseLost`] if another term is current, [`IndexError::NotOnHead`] if the block's parent is not
@@ -41,7 +41,6 @@ pub async fn seal(tx: &mut PgTransaction<'_>, sealed: &SealedBlock, term: u64) -
     rows.insert_logs(&mut *db).await?;
     rows.insert_deposits(&mut *db).await?;
     rows.insert_withdrawals(&mut *db).await?;
-    sqlx::query("delete from pool_tx where hash = any($1)").bind(&rows.hashes).execute(&mut *db).await?;
     open_block::forget_to(&mut *db, rows.number).await
 }
 

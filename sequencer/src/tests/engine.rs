@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
-use lockstep_index::{IndexError, block, pool_tx, transaction};
+use lockstep_index::{IndexError, block, pool_batch, transaction};
 use lockstep_primitives::{BlockId, BlockNumber, RollupConfig, SealedBlock};
 use lockstep_state::{StateOptions, StateStore};
 use tempfile::TempDir;
@@ -40,7 +40,7 @@ async fn an_admitted_transaction_is_in_the_next_block_and_leaves_the_pool() {
     assert_eq!(hashes(&block)[1], hash);
     assert_eq!(sequencer.heads.borrow().unsafe_head, block.block_ref());
     assert_eq!(sequencer.pool.status(), PoolStatus::default());
-    assert!(pool_tx::all(sequencer.index.pool()).await.unwrap().is_empty());
+    assert!(pool_batch::all(sequencer.index.pool()).await.unwrap().is_empty());
     assert!(transaction::by_hash(sequencer.index.pool(), hash).await.unwrap().is_some());
     assert_eq!(balance(&sequencer, NOBODY).await, 5);
 }
@@ -182,11 +182,11 @@ async fn a_rewind_that_postgres_did_not_take_is_made_when_it_is_back() {
     };
 
     l1.reorg(2, 2);
-    rename("pool_tx", "elsewhere").await;
+    rename("pool_batch", "elsewhere").await;
     let error = sequencer.try_follow_reorg().await.unwrap_err();
     assert!(error.is_outage(), "{error}");
     assert_eq!(sequencer.engine.state().latest().unwrap().number(), kept.block_ref().number);
-    rename("elsewhere", "pool_tx").await;
+    rename("elsewhere", "pool_batch").await;
     sequencer.engine.resync().await.unwrap();
 
     assert_eq!(sequencer.heads.borrow().unsafe_head, orphan.block_ref());
@@ -295,8 +295,9 @@ async fn a_replacement_that_pays_more_takes_the_place_in_pool_and_table() {
 
     let new = sequencer.pool.submit(dearer).await.unwrap();
 
-    let rows = pool_tx::all(sequencer.index.pool()).await.unwrap();
-    assert_eq!(rows.iter().map(|row| row.hash).collect::<Vec<_>>(), [new]);
+    let rows = pool_batch::all(sequencer.index.pool()).await.unwrap();
+    let hashes = rows.iter().flat_map(|row| &row.txs).map(alloy::primitives::keccak256);
+    assert_eq!(hashes.collect::<Vec<_>>(), [new]);
     assert!(sequencer.pool.by_hash(old).is_none());
     assert_eq!(sequencer.pool.pending_nonce(key(0).address()), Some(1));
 }

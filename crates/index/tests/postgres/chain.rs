@@ -10,10 +10,13 @@ use lockstep_index::{
     head::{self, Label},
     init_genesis, lease,
     log::{self as logs, LogFilter},
-    pool_tx::{self, PoolTx},
+    open_block::{self, OpenBlock},
+    pool_batch::{self, PoolBatch},
     receipt, rewind, seal, transaction, withdrawal,
 };
-use lockstep_primitives::{BlockId, BlockNumber, Header, OpTxEnvelope, TxDeposit, TxIndex, predeploys};
+use lockstep_primitives::{
+    BlockId, BlockInputs, BlockNumber, Eip1559Params, Header, OpTxEnvelope, TxDeposit, TxIndex, predeploys,
+};
 
 sol! {
     event MessagePassed(
@@ -230,22 +233,73 @@ async fn the_latest_transactions_come_newest_first_within_limits() {
 }
 
 #[tokio::test]
-async fn pool_keeps_arrival_order_and_forgets_what_a_block_holds() {
+async fn pool_batches_keep_order_and_go_as_a_whole() {
     let chain = chain().await;
     let pool = chain.index.pool();
-    let entry = |nonce: u64, sender: Address| {
-        let tx = transfer(nonce);
-        PoolTx { hash: tx.tx_hash(), sender, nonce, raw: tx.encoded_2718().into() }
-    };
-    pool_tx::insert(pool, &[entry(5, SENDER), entry(0, SENDER)]).await.unwrap();
-    let replacement = PoolTx { hash: B256::repeat_byte(9), ..entry(5, SENDER) };
-    pool_tx::insert(pool, &[entry(5, SENDER), replacement.clone()]).await.unwrap();
-    assert_eq!(pool_tx::all(pool).await.unwrap(), [replacement.clone(), entry(0, SENDER)]);
+    let raw = |nonce: u64| Bytes::from(transfer(nonce).encoded_2718());
+    let first = pool_batch::insert(pool, &[raw(5), raw(0)]).await.unwrap();
+    let second = pool_batch::insert(pool, &[raw(6)]).await.unwrap();
+    let stored = pool_batch::all(pool).await.unwrap();
+    assert_eq!(stored[0], PoolBatch { id: first, txs: vec![raw(5), raw(0)] });
+    assert_eq!(stored[1], PoolBatch { id: second, txs: vec![raw(6)] });
 
-    chain.seal(&block(&chain.genesis, vec![(transfer(0), vec![])])).await;
-    assert_eq!(pool_tx::all(pool).await.unwrap(), std::slice::from_ref(&replacement));
-    pool_tx::remove(pool, &[replacement.hash]).await.unwrap();
-    assert!(pool_tx::all(pool).await.unwrap().is_empty());
+    let third = pool_batch::replace(pool, &[first], &[raw(0)]).await.unwrap();
+    assert!(third > second);
+    let ids: Vec<_> = pool_batch::all(pool).await.unwrap().iter().map(|batch| batch.id).collect();
+    assert_eq!(ids, [second, third]);
+    pool_batch::remove(pool, &ids).await.unwrap();
+    assert!(pool_batch::all(pool).await.unwrap().is_empty());
+}
+
+fn inputs(number: u64, parent_hash: B256) -> BlockInputs {
+    BlockInputs {
+        number: BlockNumber(number),
+        parent_hash,
+        timestamp: 1_000 + number,
+        prev_randao: B256::repeat_byte(1),
+        parent_beacon_block_root: B256::repeat_byte(2),
+        fee_recipient: SENDER,
+        gas_limit: 30_000_000,
+        eip1559: Eip1559Params { denominator: 250, elasticity: 6, min_base_fee: 1 },
+        l1_origin: BlockId { number: 4, hash: B256::with_last_byte(4) },
+        sequence_number: 1,
+        transactions: vec![attributes(number).encoded_2718().into()],
+    }
+}
+
+#[tokio::test]
+async fn open_blocks_read_back_in_order_until_they_are_sealed() {
+    let chain = chain().await;
+    let pool = chain.index.pool();
+    let sealed = block(&chain.genesis, vec![(transfer(0), vec![])]);
+    let (one, two) = (inputs(1, chain.genesis.hash_slow()), inputs(2, sealed.hash));
+    let hash = B256::with_last_byte;
+    open_block::begin(pool, &one, chain.term).await.unwrap();
+    open_block::append(pool, BlockNumber(1), 1, &[hash(7), hash(5)], chain.term).await.unwrap();
+    open_block::append(pool, BlockNumber(1), 3, &[hash(6)], chain.term).await.unwrap();
+    open_block::begin(pool, &two, chain.term).await.unwrap();
+    let stored = open_block::all(pool).await.unwrap();
+    assert_eq!(stored[0], OpenBlock { inputs: one.clone(), order: vec![hash(7), hash(5), hash(6)] });
+    assert_eq!(stored[1], OpenBlock { inputs: two.clone(), order: Vec::new() });
+
+    chain.seal(&sealed).await;
+    assert_eq!(open_block::all(pool).await.unwrap(), [OpenBlock { inputs: two, order: Vec::new() }]);
+    open_block::begin(pool, &one, chain.term).await.unwrap();
+    assert_eq!(open_block::all(pool).await.unwrap(), [OpenBlock { inputs: one, order: Vec::new() }]);
+}
+
+#[tokio::test]
+async fn only_the_leader_notes_what_is_open() {
+    let chain = chain().await;
+    let pool = chain.index.pool();
+    let one = inputs(1, chain.genesis.hash_slow());
+    open_block::begin(pool, &one, chain.term).await.unwrap();
+    let other = chain.term + 1;
+    let refused = open_block::begin(pool, &one, other).await;
+    assert!(matches!(refused, Err(IndexError::LeaseLost { term }) if term == other));
+    let refused = open_block::append(pool, BlockNumber(1), 1, &[B256::ZERO], other).await;
+    assert!(matches!(refused, Err(IndexError::LeaseLost { .. })));
+    assert_eq!(open_block::all(pool).await.unwrap(), [OpenBlock { inputs: one, order: Vec::new() }]);
 }
 
 #[tokio::test]

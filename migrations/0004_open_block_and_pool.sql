@@ -12,3 +12,13 @@ create table open_tx (
     hashes bytea not null, -- 32 bytes each
     primary key (number, first)
 );
+
+-- Acknowledged transactions that may not be in a block yet, as they were stored: one row for each statement, since a row
+-- for each transaction costs more than all else about it. Rows go when nothing in them waits any more.
+create table pool_batch (
+    id bigint generated always as identity primary key,
+    txs bytea[] not null -- EIP-2718, in order of arrival
+);
+alter table pool_batch alter column txs set storage external; -- transactions hardly compress
+insert into pool_batch (txs) select array[raw] from pool_tx order by arrival;
+drop table pool_tx;
