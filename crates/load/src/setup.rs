@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use alloy::consensus::TxEip1559;
-use alloy::primitives::{Address, B256, Bytes, TxKind, U64, U256, hex};
-use alloy::sol_types::SolCall;
+use alloy_consensus::TxEip1559;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256, hex};
+use alloy_sol_types::SolCall;
 use lockstep_contracts::load::Market as MarketAbi;
 use serde::Deserialize;
 use serde_json::{Value, json};
