@@ -176,6 +176,15 @@ fn executor_has_threads_and_no_other_effect() {
 }
 
 #[test]
+fn load_sees_servers_from_outside_alone() {
+    let graph = Graph::of_workspace();
+    let ours: Vec<_> =
+        graph.direct("lockstep-load").iter().filter(|name| name.starts_with("lockstep-")).collect();
+    assert_eq!(ours, ["lockstep-contracts"]);
+    graph.assert_free_of("lockstep-load", &["reqwest", "revm"]);
+}
+
+#[test]
 fn there_is_one_revm() {
     let metadata = cargo_metadata();
     let versions: Vec<_> = metadata["packages"]

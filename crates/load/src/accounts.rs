@@ -1,8 +1,8 @@
 //! Accounts that follow from a seed, and their signatures.
 
-use alloy::consensus::{SignableTransaction, TxEip1559};
-use alloy::eips::Encodable2718;
-use alloy::primitives::{Address, B256, Signature, keccak256};
+use alloy_consensus::{SignableTransaction, TxEip1559};
+use alloy_eips::Encodable2718;
+use alloy_primitives::{Address, B256, Signature, keccak256};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
 /// A key and the address that it signs for.
@@ -59,9 +59,9 @@ impl Account {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use alloy::consensus::{TxEnvelope, transaction::SignerRecoverable};
-    use alloy::eips::Decodable2718;
-    use alloy::primitives::{TxKind, U256, address, b256};
+    use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable};
+    use alloy_eips::Decodable2718;
+    use alloy_primitives::{TxKind, U256, address, b256};
 
     use super::*;
 

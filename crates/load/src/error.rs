@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alloy::primitives::{Address, U256, utils::format_ether};
+use alloy_primitives::{Address, U256, utils::format_ether};
 
 use crate::net::{EndpointError, RpcError};
 

@@ -1,6 +1,6 @@
 //! Where the contracts stand that calls go to (`contracts/sol/load/Market.sol`).
 
-use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use lockstep_contracts::creation_code;
 
 /// Pairs of a market.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use alloy::primitives::{Address, TxKind};
+use alloy_primitives::{Address, TxKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Account, SignedTx};
@@ -13,7 +13,7 @@ use crate::net::Rpc;
 use crate::options::{LoadOptions, Target};
 use crate::parallel::parallel;
 use crate::progress;
-use crate::report::{Column, Figures, json, text};
+use crate::report::{Column, Figures, json, plot, text};
 use crate::run::{Manner, Round, round};
 use crate::setup::{Needs, Ready, prepare};
 use crate::workload::Script;
@@ -41,10 +41,13 @@ impl Outcome {
     /// Writes the files that `options` name.
     ///
     /// # Errors
-    /// [`LoadError::Output`] if one cannot be written.
+    /// [`LoadError::Output`] if one cannot be written, [`LoadError::Plot`] if one cannot be drawn.
     pub fn save(&self, options: &LoadOptions) -> Result<(), LoadError> {
         if let Some(path) = &options.json {
             write(path, &json(&self.title, &self.columns()).to_string())?;
+        }
+        if let Some(path) = &options.svg {
+            write(path, &plot(&self.title, &self.columns())?)?;
         }
         Ok(())
     }

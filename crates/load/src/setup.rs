@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use alloy::consensus::TxEip1559;
-use alloy::primitives::{Address, B256, Bytes, TxKind, U64, U256, hex};
-use alloy::sol_types::SolCall;
+use alloy_consensus::TxEip1559;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256, hex};
+use alloy_sol_types::SolCall;
 use lockstep_contracts::load::Market as MarketAbi;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -234,7 +234,7 @@ impl Setup<'_> {
         }
         let cost = self.terms.price(DEPLOY_GAS) + U256::from(MARGIN);
         self.require_funds(cost + self.terms.price(21_000)).await?;
-        let gift = self.from_funder(deployer.address(), cost, 21_000, Bytes::new());
+        let gift = self.funded_call(deployer.address(), cost, 21_000, Bytes::new());
         self.settle(vec![gift], what).await?;
         let nonce = nonce_of(self.rpc, deployer.address()).await?;
         let tx = self.terms.transaction(nonce, TxKind::Create, U256::ZERO, DEPLOY_GAS, Market::code());
@@ -317,7 +317,7 @@ impl Setup<'_> {
         let bar = progress::bar(format!("{}: {what}", self.name), accounts);
         for calls in calls.chunks(AT_ONCE) {
             let sign = |call: &HandOut| {
-                self.from_funder(self.market.address, call.value, call.gas, call.input.clone())
+                self.funded_call(self.market.address, call.value, call.gas, call.input.clone())
             };
             let txs = calls.iter().map(sign).collect();
             self.settle(txs, what).await?;
@@ -326,7 +326,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    fn from_funder(&mut self, to: Address, value: U256, gas: u64, input: Bytes) -> SignedTx {
+    fn funded_call(&mut self, to: Address, value: U256, gas: u64, input: Bytes) -> SignedTx {
         let tx = self.terms.transaction(self.nonce, TxKind::Call(to), value, gas, input);
         self.nonce += 1;
         self.funder.sign(tx)

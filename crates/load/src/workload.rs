@@ -1,7 +1,7 @@
 //! What the transactions do.
 
-use alloy::primitives::{Address, Bytes, U256, keccak256};
-use alloy::sol_types::SolCall;
+use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_sol_types::SolCall;
 use lockstep_contracts::load::{Coin, Pair as PairAbi};
 
 use crate::market::{Market, PAIRS};

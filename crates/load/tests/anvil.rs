@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::b256;
+use alloy_primitives::b256;
 use clap::Parser;
 use lockstep_devnet::{Anvil, AnvilOptions, Tools};
 use lockstep_load::{Account, Figures, LoadError, LoadOptions, Outcome, run};
@@ -63,4 +63,55 @@ async fn every_transaction_of_every_workload_is_included_and_succeeds() {
         assert_eq!(seen, 180);
         assert!(figures.inclusion.unwrap().p50 >= figures.acknowledged.unwrap().p50);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_goes_on_with_accounts_and_contracts_of_the_first() {
+    let (anvil, _folder) = anvil().await;
+    let flags = "--workload erc20 --accounts 10 --transactions 30";
+    load(&anvil, flags).await.unwrap().verdict().unwrap();
+    // Who cannot pay can only run if there is nothing to pay for.
+    let options = options(&format!("--target anvil={} {flags}", anvil.rpc_url()));
+    let poor = Account::new([7; 32].into()).unwrap();
+    let outcome = run(&options, &poor, &CancellationToken::new()).await.unwrap();
+    outcome.verdict().unwrap();
+    assert_eq!(only(&outcome).included, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_sync_the_answer_is_the_receipt() {
+    let (anvil, _folder) = anvil().await;
+    let outcome = load(&anvil, "--sync --accounts 8 --clients 8 --transactions 16").await.unwrap();
+    outcome.verdict().unwrap();
+    let figures = only(&outcome);
+    assert_eq!([figures.accepted, figures.included], [16, 16]);
+    assert_eq!(figures.acknowledged, figures.inclusion);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_take_turns_and_the_files_hold_every_round() {
+    let (anvil, folder) = anvil().await;
+    let (svg, json) = (folder.path().join("load.svg"), folder.path().join("load.json"));
+    let flags = format!(
+        "--target again={} --rounds 2 --accounts 5 --transactions 50 --pid anvil={} --svg {} --json {}",
+        anvil.rpc_url(),
+        anvil.id(),
+        svg.display(),
+        json.display(),
+    );
+    let outcome = load(&anvil, &flags).await.unwrap();
+    outcome.verdict().unwrap();
+    outcome.save(&options(&format!("--target anvil={} {flags}", anvil.rpc_url()))).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    for (target, name) in ["anvil", "again"].into_iter().enumerate() {
+        assert_eq!(file["targets"][target]["name"], name);
+        for round in 0..2 {
+            let figures = &file["targets"][target]["rounds"][round];
+            assert_eq!(figures["included"], 50);
+            assert_eq!(figures["server_cpu_ms"].is_number(), name == "anvil");
+        }
+    }
+    assert!(std::fs::read_to_string(svg).unwrap().contains("again, included"));
+    let text = outcome.text();
+    assert!(text.contains("anvil/again") && text.contains("server CPU per tx"), "{text}");
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use alloy::primitives::hex;
+use alloy_primitives::hex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

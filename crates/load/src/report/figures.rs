@@ -105,7 +105,8 @@ impl Figures {
     }
 
     /// What went wrong, if anything did.
-    pub(crate) fn flaw(&self) -> Option<String> {
+    #[must_use]
+    pub fn flaw(&self) -> Option<String> {
         let flaws = [
             (self.refused, "refused"),
             (self.skipped, "skipped behind a refused one"),

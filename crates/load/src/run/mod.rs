@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::SignedTx;
 use crate::error::LoadError;
-use crate::net::Rpc;
+use crate::net::{Rpc, RpcError};
 use crate::progress::Bar;
 
 pub(crate) use clients::{Fate, Manner, Offer};
@@ -28,6 +28,7 @@ use clock::Clock;
 pub(crate) use clock::Micros;
 use receipts::reverted;
 use watch::{Inclusions, Watcher};
+use words::general;
 
 /// What a round is, beside its transactions.
 #[derive(Clone, Debug)]
@@ -71,15 +72,18 @@ pub(crate) async fn round(
     let manner = Arc::new(round.manner.clone());
     let shared = Arc::new(Shared::default());
     let start = Arc::new(Barrier::new(clients::threads(manner.clients) + 1));
+    let before = Cpu::now(&round.pids)?;
     let threads = clients::spawn(&manner, &txs, &shared, &start).map_err(no_thread)?;
     let joined = tokio::task::spawn_blocking(move || join(threads));
-    let before = Cpu::now(&round.pids)?;
+    // From here to the join nothing may fail: the clients wait for the start.
     start.wait().await;
     let mut running = Running { round, bar, shutdown, clock: shared.clock(), shared, watcher, inclusions };
-    let log = running.until_answered(joined).await?;
-    running.until_included(&log).await?;
+    let mut log = running.until_answered(joined).await?;
+    if let Some(trouble) = running.until_included(&log).await {
+        *log.errors.entry(general(&trouble.to_string())).or_default() += 1;
+    }
     let used = Cpu::now(&round.pids)?;
-    running.events(&txs, log, used, before).await
+    Ok(running.events(&txs, log, used, before).await)
 }
 
 fn no_thread(source: io::Error) -> LoadError {
@@ -149,11 +153,13 @@ impl Running<'_> {
         Ok(log)
     }
 
-    /// Waits for accepted transactions, as long as more of them come in before patience ends.
-    async fn until_included(&mut self, log: &Log) -> Result<(), LoadError> {
+    /// Waits for accepted transactions, as long as more of them come in before patience ends. Gives what is wrong with
+    /// the server, if it does not answer any more.
+    async fn until_included(&mut self, log: &Log) -> Option<RpcError> {
         let accepted = log.offers.iter().filter(|offer| offer.fate == Fate::Accepted);
         let mut missing: Vec<usize> = accepted.map(|offer| offer.index).collect();
         let mut deadline = Instant::now() + self.round.patience;
+        let mut trouble = None;
         loop {
             let before = missing.len();
             missing.retain(|index| self.inclusions.at(*index).is_none());
@@ -161,14 +167,14 @@ impl Running<'_> {
                 deadline = Instant::now() + self.round.patience;
             }
             if missing.is_empty() || Instant::now() > deadline || self.shutdown.is_cancelled() {
-                return Ok(());
+                return trouble;
             }
             tokio::time::sleep(self.round.poll).await;
-            self.look().await?;
+            trouble = self.look().await.err();
         }
     }
 
-    async fn look(&mut self) -> Result<(), LoadError> {
+    async fn look(&mut self) -> Result<(), RpcError> {
         self.watcher.poll(self.clock, &mut self.inclusions).await?;
         self.bar.reach(self.inclusions.count());
         let [accepted, refused] =
@@ -178,22 +184,15 @@ impl Running<'_> {
         Ok(())
     }
 
-    async fn events(self, txs: &[SignedTx], log: Log, used: Cpu, before: Cpu) -> Result<Events, LoadError> {
+    async fn events(self, txs: &[SignedTx], log: Log, used: Cpu, before: Cpu) -> Events {
         let included: Vec<_> = (0..txs.len()).map(|index| self.inclusions.at(index)).collect();
         let hashes: Vec<_> =
             txs.iter().zip(&included).filter(|(_, at)| at.is_some()).map(|(tx, _)| tx.hash).collect();
-        let (receipts, reverted) =
-            reverted(&mut self.watcher.into_rpc(), &hashes, self.round.receipts).await?;
+        let looked_at = reverted(&mut self.watcher.into_rpc(), &hashes, self.round.receipts).await;
+        // A server that has died has no receipts; what it did before counts all the same.
+        let (receipts, reverted) = looked_at.unwrap_or_default();
         let server_cpu = used.server.zip(before.server).map(|(after, before)| after.saturating_sub(before));
         let own_cpu = used.own.saturating_sub(before.own);
-        Ok(Events {
-            offers: log.offers,
-            included,
-            errors: log.errors,
-            server_cpu,
-            own_cpu,
-            receipts,
-            reverted,
-        })
+        Events { offers: log.offers, included, errors: log.errors, server_cpu, own_cpu, receipts, reverted }
     }
 }

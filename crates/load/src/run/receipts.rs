@@ -1,6 +1,6 @@
 //! Whether included transactions did what they are for: one that fails is in a block too.
 
-use alloy::primitives::{B256, U64};
+use alloy_primitives::{B256, U64};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

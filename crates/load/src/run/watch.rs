@@ -1,6 +1,6 @@
 //! Looks at each new block, and says when a transaction was first seen in one.
 
-use alloy::primitives::{B256, U64, map::B256HashMap};
+use alloy_primitives::{B256, U64, map::B256HashMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
