@@ -35,10 +35,6 @@ const READ_BUFFER_BYTES: usize = 64 << 10;
 const TOLD: usize = 256;
 /// Answers above this many bytes are compressed for those who accept it.
 const COMPRESSED_ABOVE: u16 = 2048;
-/// Not a byte taken for so many times the limit for slow readers: the connection is cut. A WebSocket is told the
-/// reason before that.
-pub(crate) const CUT_AFTER: u32 = 4;
-
 /// Takes connections and serves each in a task.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
@@ -56,6 +52,8 @@ pub(crate) struct Connection {
     pub(crate) peer: IpAddr,
     /// Its calls over HTTP.
     pub(crate) session: Session,
+    /// Cancelled once the other end has taken nothing for too long.
+    pub(crate) slow: CancellationToken,
     admission: Admission,
     _counted: Counted,
 }
@@ -107,7 +105,8 @@ impl Acceptor {
         };
         let counted = Counted::new(&rpc.counters.connections);
         let session = rpc.session(false);
-        let connection = Connection { peer, session, admission, _counted: counted };
+        let connection =
+            Connection { peer, session, slow: CancellationToken::new(), admission, _counted: counted };
         self.endpoint.tracker.spawn(Arc::clone(self).serve(socket, Arc::new(connection)));
     }
 
@@ -127,8 +126,12 @@ impl Acceptor {
     async fn serve(self: Arc<Self>, socket: TcpStream, connection: Arc<Connection>) {
         let _ = socket.set_nodelay(true); // an answer is one write
         let rpc = &self.endpoint.rpc;
-        let patience = rpc.limits.slow_reader * CUT_AFTER;
-        let socket = Patient::new(socket, patience, rpc.counters.slow_readers.clone());
+        let socket = Patient::new(
+            socket,
+            rpc.limits.slow_reader,
+            connection.slow.clone(),
+            rpc.counters.slow_readers.clone(),
+        );
         let endpoint = Arc::clone(&self.endpoint);
         let answers = service_fn(move |request| {
             let (endpoint, connection) = (Arc::clone(&endpoint), Arc::clone(&connection));

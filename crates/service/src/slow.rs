@@ -1,27 +1,33 @@
-//! A socket that gives up on a peer who takes nothing.
+//! Peers who do not read.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 
-/// Fails with [`io::ErrorKind::TimedOut`] once not a byte could be written for a while.
+/// A socket that gives up on a peer who takes nothing: after a while it says so, after [`CUT_AFTER`] times as
+/// long its writes fail with [`io::ErrorKind::TimedOut`].
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     socket: S,
     limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>, // runs while a write waits
-    given_up: Counter,
+    slow: CancellationToken,
+    counter: Counter,
 }
 
+/// How much longer than it takes to be called slow a peer may take nothing before its connection is cut.
+pub(crate) const CUT_AFTER: u32 = 4;
+
 impl<S> Patient<S> {
-    /// Counts in `given_up` if it happens.
-    pub(crate) const fn new(socket: S, limit: Duration, given_up: Counter) -> Self {
-        Self { socket, limit, stalled: None, given_up }
+    /// Cancels `slow` and counts it once not a byte could be written for `limit`.
+    pub(crate) const fn new(socket: S, limit: Duration, slow: CancellationToken, counter: Counter) -> Self {
+        Self { socket, limit, stalled: None, slow, counter }
     }
 
     fn watch(
@@ -34,9 +40,15 @@ impl<S> Patient<S> {
             return written;
         }
         let limit = self.limit;
-        let sleep = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        std::task::ready!(sleep.as_mut().poll(context));
-        self.given_up.increment(1);
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(stalled.as_mut().poll(context));
+        if !self.slow.is_cancelled() {
+            self.slow.cancel();
+            self.counter.increment(1);
+            let cut = stalled.deadline() + limit * (CUT_AFTER - 1);
+            stalled.as_mut().reset(cut);
+            ready!(stalled.as_mut().poll(context));
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -95,19 +107,26 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(200);
 
     #[tokio::test]
-    async fn write_fails_once_the_peer_has_taken_nothing_for_the_limit() {
+    async fn peer_that_takes_nothing_is_called_slow_and_then_given_up() {
         let (ours, _theirs) = tokio::io::duplex(8);
-        let mut socket = Patient::new(ours, LIMIT, Counter::noop());
+        let slow = CancellationToken::new();
+        let mut socket = Patient::new(ours, LIMIT, slow.clone(), Counter::noop());
         let started = Instant::now();
-        let error = socket.write_all(&[0; 9]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() >= LIMIT);
+        let told = async {
+            slow.cancelled().await;
+            started.elapsed()
+        };
+        let (written, told) = tokio::join!(socket.write_all(&[0; 9]), told);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!((LIMIT..LIMIT * CUT_AFTER).contains(&told), "{told:?}");
+        assert!(started.elapsed() >= LIMIT * CUT_AFTER);
     }
 
     #[tokio::test]
     async fn peer_that_takes_a_little_now_and_then_is_waited_for() {
         let (ours, mut theirs) = tokio::io::duplex(8);
-        let mut socket = Patient::new(ours, LIMIT, Counter::noop());
+        let slow = CancellationToken::new();
+        let mut socket = Patient::new(ours, LIMIT, slow.clone(), Counter::noop());
         let started = Instant::now();
         let reading = async {
             for _ in 0..4 {
@@ -117,6 +136,6 @@ mod tests {
         };
         let (written, ()) = tokio::join!(socket.write_all(&[0; 32]), reading);
         written.unwrap();
-        assert!(started.elapsed() >= LIMIT);
+        assert!(started.elapsed() >= LIMIT && !slow.is_cancelled());
     }
 }

@@ -22,11 +22,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite;
 
 use crate::calls::{Answer, Caller, Events};
-use crate::connection::CUT_AFTER;
 use crate::counters::{Counted, Refusal};
 use crate::endpoint::{Client, Endpoint, too_large_message};
 use crate::envelope::{self, RequestId};
 use crate::rpc::code;
+use crate::slow::CUT_AFTER;
 
 /// Frames that wait to be written.
 const QUEUE_FRAMES: usize = 64;
@@ -34,8 +34,8 @@ const QUEUE_FRAMES: usize = 64;
 const QUEUE_BYTES: usize = 4 << 20;
 /// Buffers of the socket; they grow for larger messages only.
 const SOCKET_BUFFER_BYTES: usize = 16 << 10;
-/// A reader is given one more second for each of these bytes.
-const SLOWEST_BYTES_PER_SECOND: usize = 64 << 10;
+/// Written at once, if more is ready.
+const WRITE_BYTES: usize = 64 << 10;
 /// Pause between pings.
 const PING: Duration = Duration::from_secs(30);
 /// So many pings without a sign of life, and the client counts as gone.
@@ -49,14 +49,6 @@ enum Outgoing {
     Events(Events),
     Ping,
     Close(CloseFrame),
-}
-
-/// How writing ended.
-enum Ended {
-    /// Closed in order, or the client has gone.
-    Closed,
-    /// The client took nothing for too long.
-    Slow,
 }
 
 /// Turns an HTTP request into a WebSocket and serves it until it ends.
@@ -84,20 +76,22 @@ async fn serve(socket: WebSocket, endpoint: &Endpoint, client: &Client) {
         caller: Caller { session: &session, address: client.limited },
         queue: Queue { outgoing, bytes: Arc::new(Semaphore::new(QUEUE_BYTES)) },
     };
-    let slow_reader = endpoint.rpc.limits.slow_reader;
-    let ended = {
-        let writing: BoxFuture<'_, Ended> = Box::pin(write(&mut sink, queue, slow_reader));
+    let talk = async {
+        // Boxed: the compiler cannot see that what borrows from here may be sent to another thread.
+        let writing: BoxFuture<'_, ()> = Box::pin(write(&mut sink, queue));
         let reading: BoxFuture<'_, ()> = Box::pin(reader.read(stream));
-        match future::select(writing, reading).await {
-            Either::Left((ended, _)) => ended,
-            Either::Right(((), writing)) => writing.await,
+        if let Either::Right(((), writing)) = future::select(writing, reading).await {
+            writing.await;
         }
     };
-    if matches!(ended, Ended::Slow) {
-        endpoint.rpc.counters.slow_readers.increment(1);
+    let slow = tokio::select! {
+        () = talk => false,
+        () = client.connection.slow.cancelled() => true, // its subscriptions end here
+    };
+    if slow {
         let told = sink.send(Message::Close(Some(close(close_code::AGAIN, "slow reader"))));
         // What was sent before must be read first: a client that wakes up meanwhile learns the reason.
-        let _ = timeout(slow_reader * (CUT_AFTER - 2), told).await;
+        let _ = timeout(endpoint.rpc.limits.slow_reader * CUT_AFTER, told).await;
     }
 }
 
@@ -225,69 +219,52 @@ impl Reader<'_> {
     }
 }
 
-/// Writes answers and events until the queue ends or the client is too slow.
-async fn write(
-    sink: &mut SplitSink<WebSocket, Message>,
-    mut queue: mpsc::Receiver<Outgoing>,
-    slow_reader: Duration,
-) -> Ended {
+/// Writes answers and events until there are no more, or the connection has gone.
+async fn write(sink: &mut SplitSink<WebSocket, Message>, mut queue: mpsc::Receiver<Outgoing>) {
     let mut events = SelectAll::new();
     let mut unflushed = 0;
     loop {
         let (message, _permit) = tokio::select! {
             biased;
+            // Nothing more is ready, or enough: one write for all since the last.
+            () = future::ready(()), if unflushed >= WRITE_BYTES => (None, None),
             next = queue.recv() => match next {
-                Some(Outgoing::Text(text, permit)) => (Message::Text(text), Some(permit)),
-                Some(Outgoing::Ping) => (Message::Ping(Bytes::new()), None),
-                Some(Outgoing::Close(frame)) => (Message::Close(Some(frame)), None),
+                Some(Outgoing::Text(text, permit)) => (Some(Message::Text(text)), Some(permit)),
+                Some(Outgoing::Ping) => (Some(Message::Ping(Bytes::new())), None),
+                Some(Outgoing::Close(frame)) => (Some(Message::Close(Some(frame))), None),
                 Some(Outgoing::Events(more)) => {
                     events.push(more);
                     continue;
                 }
-                None => return Ended::Closed,
+                None => return,
             },
-            Some(event) = events.next() => {
-                (Message::Text(String::from(Box::<str>::from(event)).into()), None)
+            Some(event) = events.next() => (Some(Message::Text(String::from(Box::<str>::from(event)).into())), None),
+            () = future::ready(()), if unflushed > 0 => (None, None),
+        };
+        let last = matches!(message, Some(Message::Close(_)));
+        let written = match message {
+            Some(message) => {
+                unflushed += size(&message);
+                sink.feed(message).await
             }
-            // Nothing more is ready: one write for all of the above.
-            () = future::ready(()), if unflushed > 0 => {
-                match within(slow_reader, unflushed, sink.flush()).await {
-                    Ok(()) => unflushed = 0,
-                    Err(ended) => return ended,
-                }
-                continue;
+            None => {
+                unflushed = 0;
+                sink.flush().await
             }
         };
-        let last = matches!(message, Message::Close(_));
-        unflushed += size(&message);
-        if let Err(ended) = within(slow_reader, unflushed, sink.feed(message)).await {
-            return ended;
-        }
         if last {
-            return within(slow_reader, unflushed, sink.flush()).await.err().unwrap_or(Ended::Closed);
+            let _ = sink.flush().await;
+        }
+        if last || written.is_err() {
+            return;
         }
     }
 }
 
-/// Bytes of a message, at least one: a frame is never nothing.
+/// Bytes of a message, at least one: no frame is nothing.
 fn size(message: &Message) -> usize {
     match message {
         Message::Text(text) => text.len().max(1),
-        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len().max(1),
-        Message::Close(_) => 1,
-    }
-}
-
-/// Waits for a write of `bytes`, longer for more of them.
-async fn within(
-    slow_reader: Duration,
-    bytes: usize,
-    write: impl Future<Output = Result<(), Error>>,
-) -> Result<(), Ended> {
-    let extra = u64::try_from(bytes / SLOWEST_BYTES_PER_SECOND).unwrap_or(u64::MAX);
-    match timeout(slow_reader.saturating_add(Duration::from_secs(extra)), write).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Ended::Closed),
-        Err(_) => Err(Ended::Slow),
+        _ => 1,
     }
 }
