@@ -30,7 +30,7 @@ use crate::limits::{RpcLimits, any_matches};
 use crate::rpc::{HexIds, code};
 
 /// Events of one subscription that wait for the connection; its handler waits when there are more.
-const EVENTS: usize = 16;
+const EVENTS: usize = 8;
 /// Characters of an unknown method's name that its error repeats.
 const NAME_CHARS: usize = 100;
 
