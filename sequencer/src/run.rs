@@ -175,7 +175,11 @@ async fn start(
         new_blocks,
         limits: rpc::RpcLimits::default(),
     };
-    let http = HttpOptions { listen: config.listen, limits: config.rpc.clone() };
+    let http = HttpOptions {
+        limits: config.rpc.clone(),
+        priority: rpc::SUBMISSIONS,
+        ..HttpOptions::new(config.listen)
+    };
     let server = http::serve(http, rpc::module(context)?, readiness, stop.clone()).await?;
     info!(address = %server.local_addr(), "sequencer serves JSON-RPC");
     let address = server.local_addr();

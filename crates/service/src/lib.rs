@@ -17,14 +17,24 @@
 //! # }
 //! ```
 
+mod calls;
+mod connection;
+mod counters;
+mod endpoint;
+pub mod envelope;
+mod fair;
 mod health;
 pub mod http;
+mod limits;
 pub mod metrics;
 mod rpc;
 pub mod shutdown;
+mod slow;
 pub mod telemetry;
+mod ws;
 
 pub use health::Readiness;
-pub use http::{HttpError, HttpOptions, RpcLimits, Server};
+pub use http::{HttpError, HttpOptions, Server};
+pub use limits::{RpcAccess, RpcLimits};
 pub use rpc::code;
 pub use telemetry::{LogFormat, TelemetryArgs};

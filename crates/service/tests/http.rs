@@ -1,61 +1,16 @@
 //! The HTTP server as clients see it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
+use common::{Socket, call, post, start};
 use jsonrpsee::RpcModule;
-use lockstep_service::{HttpError, HttpOptions, Readiness, RpcLimits, Server, code, http};
+use lockstep_service::{HttpError, HttpOptions, Readiness, RpcLimits, code, http};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
-
-fn module() -> RpcModule<()> {
-    let mut module = RpcModule::new(());
-    module.register_method("test_echo", |params, (), _| params.one::<Value>().unwrap_or_default()).unwrap();
-    module.register_async_method("test_never", |_, _, _| std::future::pending::<u8>()).unwrap();
-    module.register_method("test_panics", |_, (), _| -> u8 { panic!("on purpose") }).unwrap();
-    module
-        .register_subscription(
-            "test_subscribe",
-            "test_subscription",
-            "test_unsubscribe",
-            async |_, pending, _, _| {
-                let sink = pending.accept().await.unwrap();
-                sink.send(serde_json::value::to_raw_value(&7).unwrap()).await.unwrap();
-                sink.closed().await;
-            },
-        )
-        .unwrap();
-    module
-}
-
-struct Fixture {
-    url: String,
-    server: Server,
-    shutdown: CancellationToken,
-    readiness: Readiness,
-}
-
-async fn start(limits: RpcLimits) -> Fixture {
-    let shutdown = CancellationToken::new();
-    let readiness = Readiness::new(["database"]);
-    let options = HttpOptions { limits, ..HttpOptions::new(([127, 0, 0, 1], 0).into()) };
-    let server = http::serve(options, module(), readiness.clone(), shutdown.clone()).await.unwrap();
-    Fixture { url: format!("http://{}", server.local_addr()), server, shutdown, readiness }
-}
-
-async fn post(url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
-    let response = Client::new().post(url).body(body).send().await.unwrap();
-    (response.status(), response.json().await.unwrap())
-}
-
-fn call(method: &str, params: &Value) -> Value {
-    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-}
 
 #[tokio::test]
 async fn call_and_batch_are_answered_in_order_without_a_content_type() {
@@ -101,32 +56,6 @@ async fn every_limit_answers_with_a_json_rpc_error() {
     let response = Client::new().get(&fixture.url).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], -32600);
-}
-
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Socket {
-    async fn open(url: &str) -> Self {
-        Self(connect_async(url.replace("http", "ws")).await.unwrap().0)
-    }
-
-    async fn send(&mut self, request: &Value) {
-        self.0.send(Message::text(request.to_string())).await.unwrap();
-    }
-
-    async fn next(&mut self) -> Option<Value> {
-        while let Some(Ok(message)) = self.0.next().await {
-            if let Message::Text(text) = message {
-                return Some(serde_json::from_str(&text).unwrap());
-            }
-        }
-        None
-    }
-
-    async fn ask(&mut self, request: &Value) -> Value {
-        self.send(request).await;
-        self.next().await.unwrap()
-    }
 }
 
 #[tokio::test]
@@ -207,8 +136,12 @@ async fn shutdown_closes_sockets_and_ends_the_server() {
 async fn taken_port_is_named_in_the_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let started =
-        http::serve(HttpOptions::new(address), module(), Readiness::default(), CancellationToken::new())
-            .await;
+    let started = http::serve(
+        HttpOptions::new(address),
+        RpcModule::new(()),
+        Readiness::default(),
+        CancellationToken::new(),
+    )
+    .await;
     assert!(matches!(started, Err(HttpError::InUse(named)) if named == address));
 }

@@ -30,6 +30,9 @@ use jsonrpsee::core::RegisterMethodError;
 use api::Api;
 use args::Args;
 
+/// Methods that send transactions: they do not wait for calls that only read.
+pub(crate) const SUBMISSIONS: &[&str] = &["eth_sendRawTransaction*"];
+
 macro_rules! methods {
     ($module:ident { $($name:literal => $handler:path,)* }) => {$(
         $module.register_async_method($name, |params, api, _| async move {
