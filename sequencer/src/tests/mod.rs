@@ -7,3 +7,4 @@ mod build;
 mod engine;
 mod rig;
 mod rpc;
+mod trace;

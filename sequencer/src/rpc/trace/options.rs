@@ -1,0 +1,103 @@
+//! The options of geth's tracers.
+
+use std::time::Duration;
+
+use alloy::primitives::U256;
+use alloy::rpc::types::trace::geth::{
+    DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracingOptions, GethTrace,
+};
+use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
+use serde_json::Value;
+
+use super::guard::Guard;
+use crate::rpc::{RpcLimits, error::RpcError};
+
+const TRACERS: &str = "tracer not found: the tracers are callTracer, prestateTracer, 4byteTracer, flatCallTracer, \
+                       muxTracer, noopTracer and erc7562Tracer; JavaScript is not supported";
+
+/// A tracer of geth's, as asked for.
+#[derive(Debug)]
+pub(super) struct Tracer {
+    pub(super) inspector: DebugInspector,
+    time: Option<Duration>,
+    /// Bytes of text after which the opcode logger stops to tell steps.
+    pub(super) limit: Option<usize>,
+}
+
+impl Tracer {
+    /// # Errors
+    /// There is no such tracer, or its configuration is malformed.
+    pub(super) fn new(mut options: GethDebugTracingOptions) -> Result<Self, RpcError> {
+        let time = options.timeout.as_deref().map(humantime::parse_duration).transpose();
+        let time = time.map_err(|error| invalid("timeout", error.to_string()))?;
+        let limit = options.config.limit.filter(|limit| *limit > 0); // geth: zero is no limit
+        let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        if options.tracer == Some(GethDebugBuiltInTracerType::MuxTracer.into()) {
+            complete_mux(&mut options.tracer_config.0);
+        }
+        let inspector = DebugInspector::new(options).map_err(|error| match error {
+            DebugInspectorError::JsTracerNotEnabled | DebugInspectorError::UnsupportedTracer => {
+                RpcError::Unsupported(TRACERS)
+            }
+            error => invalid("tracerConfig", error.to_string()),
+        })?;
+        Ok(Self { inspector, time, limit })
+    }
+
+    /// The bounds of a run that starts now.
+    pub(super) fn guard(&self, limits: &RpcLimits) -> Guard {
+        match &self.inspector {
+            DebugInspector::Default(inspector, _) | DebugInspector::Erc7562Tracer(inspector, _) => {
+                Guard::tracing(limits, self.time, inspector.config())
+            }
+            _ => Guard::calls(limits, self.time),
+        }
+    }
+}
+
+/// Gives the trace of a transaction the shape that geth gives it: of the opcode logger's steps as many as make `limit`
+/// bytes, refund counters of zero left out, and the same call tree from `muxTracer` as from `callTracer`.
+pub(super) fn shape(trace: GethTrace, gas_limit: u64, limit: Option<usize>) -> GethTrace {
+    match trace {
+        GethTrace::Default(frame) => GethTrace::Default(shape_steps(frame, limit)),
+        GethTrace::MuxTracer(mut mux) => {
+            for trace in mux.0.values_mut() {
+                if let GethTrace::CallTracer(root) = trace {
+                    root.gas = U256::from(gas_limit);
+                }
+            }
+            GethTrace::MuxTracer(mux)
+        }
+        other => other,
+    }
+}
+
+fn shape_steps(mut frame: DefaultFrame, limit: Option<usize>) -> DefaultFrame {
+    let mut size_bytes = 0_usize;
+    frame.struct_logs.retain_mut(|step| {
+        step.refund_counter = step.refund_counter.filter(|refund| *refund > 0);
+        let keep = limit.is_none_or(|limit| size_bytes <= limit);
+        if limit.is_some() && keep {
+            size_bytes += serde_json::to_vec(step).map_or(0, |text| text.len());
+        }
+        keep
+    });
+    frame
+}
+
+/// geth takes null for "no configuration"; the crate asks for one where a tracer can have it, and for none elsewhere.
+fn complete_mux(config: &mut Value) {
+    let Value::Object(tracers) = config else { return };
+    for (name, config) in tracers {
+        let plain = ["4byteTracer", "noopTracer"].contains(&name.as_str());
+        match config {
+            Value::Null if !plain => *config = Value::Object(serde_json::Map::new()),
+            Value::Object(fields) if plain && fields.is_empty() => *config = Value::Null,
+            _ => {}
+        }
+    }
+}
+
+fn invalid(name: &'static str, reason: String) -> RpcError {
+    RpcError::InvalidField { name, reason }
+}
