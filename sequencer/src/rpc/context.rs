@@ -89,7 +89,7 @@ impl Default for RpcLimits {
             filter_lifetime: Duration::from_secs(300),
             max_proof_keys: 1_024,
             trace_bytes: 64 << 20,
-            trace_calls: 20_000,
+            trace_calls: 10_000,
             max_trace_blocks: 100,
             max_page: 1_000,
         }

@@ -8,7 +8,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256},
     rlp::Decodable,
 };
-use lockstep_primitives::{Header, OpTxEnvelope, SealedBlock};
+use lockstep_primitives::{Header, OpTxEnvelope, SealedBlock, TxDeposit};
 use serde_json::{Value, json};
 
 use super::{
@@ -34,9 +34,9 @@ const PARENT: [u8; 52] = hex!(
 const FACTORY: [u8; 14] = hex!("6360015ff35f526004601c5ff000");
 
 /// A chain with both contracts in block 1; block 2 has L1 attributes, a deposit, a call of the parent, a call of the
-/// child that reverts, and a transfer.
+/// child that reverts, and a transfer. Block 3, on demand, has deposits that fail.
 struct Scene {
-    _machine: Machine,
+    machine: Machine,
     node: Node,
     child: Address,
     parent: Address,
@@ -61,7 +61,7 @@ impl Scene {
         node.send(transfer(2, 0, NOBODY, 5)).await;
         let block = node.seal().await;
         assert_eq!(block.transactions.len(), 5);
-        Self { _machine: machine, node, child, parent, block }
+        Self { machine, node, child, parent, block }
     }
 
     /// Hash of the transaction that called `to`.
@@ -231,6 +231,80 @@ async fn every_transaction_of_a_block_is_traced_with_the_gas_of_its_receipt() {
     assert_eq!(refusal("debug_traceBlockByHash", json!([B256::ZERO])).await, unknown);
     let unknown = (-32000, "transaction not found".to_owned());
     assert_eq!(refusal("debug_traceTransaction", json!([B256::ZERO])).await, unknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deposits_that_fail_are_traced_too() {
+    let mut scene = Scene::new(RpcLimits::default()).await;
+    let poor = Address::repeat_byte(0x99);
+    let (value, source_hash) = (U256::from(9), B256::with_last_byte(2));
+    let broke = TxDeposit { from: poor, value, source_hash, ..deposit(NOBODY, 0) };
+    let starved = TxDeposit { from: poor, gas_limit: 20_000, source_hash: B256::ZERO, ..deposit(NOBODY, 0) };
+    let creation = TxDeposit {
+        to: TxKind::Create,
+        input: hex!("60015ff3").into(),
+        source_hash: B256::with_last_byte(1),
+        ..deposit(poor, 1)
+    };
+    scene.machine.l1.mine(vec![broke, starved, creation]);
+    let block = scene.node.seal().await;
+    assert_eq!(block.transactions.len(), 4);
+    let config = json!({"tracer": "callTracer"});
+    let traces = scene.node.ask("debug_traceBlockByNumber", json!(["0x3", config])).await;
+    for (trace, tx) in traces.as_array().unwrap().iter().zip(&block.transactions) {
+        let (receipt, result) = (scene.node.receipt(tx.tx_hash()).await, &trace["result"]);
+        assert_eq!((&result["gasUsed"], &result["from"]), (&receipt["gasUsed"], &receipt["from"]), "{trace}");
+        assert_eq!(result.get("error").is_none(), receipt["status"] == "0x1", "{trace}");
+    }
+    assert_eq!(field(&json!(field(&traces, "result")), "type"), ["CALL", "CALL", "CALL", "CREATE"]);
+    for method in ["trace_block", "debug_traceBlockByNumber"] {
+        scene.node.ask(method, json!(["0x3"])).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replay_that_differs_from_the_chain_is_not_told() {
+    let scene = Scene::new(RpcLimits::default()).await;
+    let other = "update l2_receipt set body = (select body from l2_receipt where block_number = 2 and tx_index = 4) \
+                 where block_number = 2 and tx_index = 3";
+    sqlx::query(other).execute(scene.node.sequencer.index.pool()).await.unwrap();
+    let internal = (-32603, "internal error".to_owned());
+    let hashes = scene.block.transactions.iter().map(OpTxEnvelope::tx_hash).collect::<Vec<_>>();
+    assert_eq!(scene.node.refusal("debug_traceTransaction", json!([hashes[3]])).await, internal);
+    assert_eq!(scene.node.refusal("trace_block", json!(["0x2"])).await, internal);
+    scene.node.ask("debug_traceTransaction", json!([hashes[2]])).await; // what stands before it is as it was
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_without_state_are_not_traced() {
+    let mut scene = Scene::new(RpcLimits::default()).await;
+    for _ in 0..70 {
+        scene.node.seal().await; // the state store keeps 64 blocks
+    }
+    let (code, message) =
+        scene.node.refusal("debug_traceTransaction", json!([scene.called(scene.parent)])).await;
+    assert!(code == -32000 && message.starts_with("state of block 1 is not available"), "{message}");
+    assert_eq!(scene.node.refusal("trace_block", json!(["0x2"])).await.0, -32000);
+    let made_before = json!([scene.parent.create(1)]);
+    assert!(scene.node.ask("ots_getContractCreator", made_before).await.is_null()); // it destroyed itself
+    let created = scene.node.ask("ots_getContractCreator", json!([scene.child])).await;
+    assert_eq!(created["creator"], json!(key(0).address()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_fail_say_why_in_geths_words() {
+    let scene = Scene::new(RpcLimits::default()).await;
+    for (code, error) in [
+        ("0x01", "stack underflow"),
+        ("0x5f56", "invalid jump destination"),
+        ("0xfe", "invalid opcode: INVALID"),
+        ("0x5f5f5f620fffff5ffd", "out of gas"),
+    ] {
+        let options = json!({"stateOverrides": {NOBODY.to_string(): {"code": code}}});
+        let asked = json!([{"to": NOBODY, "gas": "0x5400"}, "latest", options]);
+        let trace = scene.node.ask("debug_traceCall", asked).await;
+        assert_eq!(trace["structLogs"].as_array().unwrap().last().unwrap()["error"], error, "{trace}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, U64};
 use alloy::rpc::types::trace::{
     filter::{TraceFilter, TraceFilterMatcher, TraceFilterMode},
-    parity::LocalizedTransactionTrace,
+    parity::{Action, LocalizedTransactionTrace, TransactionTrace},
 };
 use lockstep_primitives::BlockNumber;
 use serde::Deserialize;
@@ -59,6 +59,7 @@ pub(in crate::rpc) async fn filter(
         let traces;
         (traces, guard) = api.call(move || Ok((flat(&replay, replay.all(), &mut guard)?, guard))).await?;
         page.add(traces.into_iter().filter(|trace| matcher.matches(&trace.trace)))?;
+        guard.forget_all_but(page.bytes);
         if page.is_full() {
             break;
         }
@@ -89,6 +90,8 @@ struct Page {
     asked: bool,
     limit: usize,
     traces: Vec<LocalizedTransactionTrace>,
+    /// Bytes of input and output in `traces`.
+    bytes: usize,
 }
 
 impl Page {
@@ -99,7 +102,7 @@ impl Page {
             return Err(RpcError::Limit(format!("count {count} exceeds the limit of {limit} traces")));
         }
         let (skip, asked) = (filter.after.unwrap_or_default().to(), filter.count.is_some());
-        Ok(Self { skip, count, asked, limit, traces: Vec::new() })
+        Ok(Self { skip, count, asked, limit, traces: Vec::new(), bytes: 0 })
     }
 
     fn is_full(&self) -> bool {
@@ -119,9 +122,19 @@ impl Page {
                     "filter matches more than {limit} traces: use count and after"
                 )));
             } else {
+                self.bytes += bytes(&trace.trace);
                 self.traces.push(trace);
             }
         }
         Ok(())
     }
+}
+
+fn bytes(trace: &TransactionTrace) -> usize {
+    let input = match &trace.action {
+        Action::Call(call) => call.input.len(),
+        Action::Create(create) => create.init.len(),
+        Action::Selfdestruct(_) | Action::Reward(_) => 0,
+    };
+    input + trace.result.as_ref().map_or(0, |result| result.output().len())
 }

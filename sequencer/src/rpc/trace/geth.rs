@@ -12,11 +12,12 @@ use alloy::rpc::types::{
 };
 use lockstep_primitives::OpTxEnvelope;
 use lockstep_state::StateError;
-use revm::{DatabaseRef, context_interface::Transaction};
+use revm::DatabaseRef;
 use revm_inspectors::tracing::{DebugInspectorError, TransactionContext};
 
 use super::{
-    message::Message,
+    guard::Guard,
+    message::{Message, Ran},
     options::{Tracer, shape},
     replay::{Replay, Seen},
 };
@@ -98,9 +99,9 @@ fn trace(
     replay.run(places, &mut tracer.inspector, &mut guard, |seen| {
         let Seen { info, tx, env, result, inspector, db } = seen;
         let context = TransactionContext::from(info);
-        let trace = inspector.get_result(Some(context), tx, env, result, db).map_err(database_failure)?;
-        traces.push((info.hash, shape(trace, tx.gas_limit(), tracer.limit)));
-        inspector.fuse().map_err(failure)
+        let trace = inspector.get_result(Some(context), tx, env, result, db).map_err(failure)?;
+        traces.push((info.hash, shape(trace, tx, result.result.tx_gas_used(), tracer.limit)));
+        inspector.fuse().map_err(|error| RpcError::internal(error.to_string()))
     })?;
     Ok(traces)
 }
@@ -117,14 +118,20 @@ pub(in crate::rpc) async fn trace_call(api: &Api, mut args: Args) -> Result<Geth
     let limits = api.context.limits;
     let Some(index) = tx_index else {
         let base = Base::at(api, block).await?;
-        return api.call(move || trace_message(base.prepare(request)?, tracer, &limits)).await;
+        return api
+            .call(move || {
+                let mut guard = tracer.guard(&limits);
+                trace_message(base.prepare(request)?, tracer, &mut guard)
+            })
+            .await;
     };
     let replay = Replay::find(api, block).await?.ok_or(RpcError::UnknownBlock)?;
     let index = usize::try_from(index).ok().filter(|index| *index <= replay.all().end);
     let index = index.ok_or_else(|| RpcError::Call("transaction index out of range".to_owned()))?;
     api.call(move || {
-        let db = replay.before(index, &mut tracer.guard(&limits))?;
-        trace_message(Prepared::new(db, replay.env(), &limits, request)?, tracer, &limits)
+        let mut guard = tracer.guard(&limits);
+        let db = replay.before(index, &mut guard)?;
+        trace_message(Prepared::new(db, replay.env(), &limits, request)?, tracer, &mut guard)
     })
     .await
 }
@@ -132,19 +139,14 @@ pub(in crate::rpc) async fn trace_call(api: &Api, mut args: Args) -> Result<Geth
 fn trace_message<S: DatabaseRef<Error = StateError> + Debug>(
     prepared: Prepared<S>,
     mut tracer: Tracer,
-    limits: &RpcLimits,
+    guard: &mut Guard,
 ) -> Result<GethTrace, RpcError> {
-    let mut guard = tracer.guard(limits);
-    let mut ran = Message::from(prepared).run(&mut tracer.inspector, &mut guard)?;
-    let trace = tracer.inspector.get_result(None, &ran.tx, &ran.env, &ran.result, &mut ran.db);
-    Ok(shape(trace.map_err(database_failure)?, ran.tx.gas_limit(), tracer.limit))
+    let Ran { tx, env, result, mut db } = Message::from(prepared).run(&mut tracer.inspector, guard)?;
+    let trace = tracer.inspector.get_result(None, &tx, &env, &result, &mut db).map_err(failure)?;
+    Ok(shape(trace, &tx, result.result.tx_gas_used(), tracer.limit))
 }
 
-fn failure(error: DebugInspectorError) -> RpcError {
-    RpcError::internal(error.to_string())
-}
-
-fn database_failure(error: DebugInspectorError<StateError>) -> RpcError {
+fn failure(error: DebugInspectorError<StateError>) -> RpcError {
     match error {
         DebugInspectorError::Database(error) => error.into(),
         error => RpcError::internal(error.to_string()),

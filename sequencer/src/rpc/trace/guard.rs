@@ -112,6 +112,11 @@ impl Guard {
         }
     }
 
+    /// What was seen is dropped, but for `bytes` of it.
+    pub(super) const fn forget_all_but(&mut self, bytes: usize) {
+        self.bytes = bytes;
+    }
+
     fn keep(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > self.limits.trace_bytes {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use alloy::primitives::U256;
 use alloy::rpc::types::trace::geth::{
-    DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracingOptions, GethTrace,
+    CallFrame, DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracingOptions, GethTrace,
 };
+use alloy_op_evm::OpTx;
+use revm::context_interface::Transaction;
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
 use serde_json::Value;
 
@@ -56,26 +58,37 @@ impl Tracer {
 }
 
 /// Gives the trace of a transaction the shape that geth gives it: of the opcode logger's steps as many as make `limit`
-/// bytes, refund counters of zero left out, and the same call tree from `muxTracer` as from `callTracer`.
-pub(super) fn shape(trace: GethTrace, gas_limit: u64, limit: Option<usize>) -> GethTrace {
+/// bytes, and the same tree of calls from `muxTracer` as from `callTracer`.
+pub(super) fn shape(trace: GethTrace, tx: &OpTx, gas_used: u64, limit: Option<usize>) -> GethTrace {
     match trace {
         GethTrace::Default(frame) => GethTrace::Default(shape_steps(frame, limit)),
+        GethTrace::CallTracer(root) => GethTrace::CallTracer(shape_root(root, tx, gas_used)),
         GethTrace::MuxTracer(mut mux) => {
-            for trace in mux.0.values_mut() {
-                if let GethTrace::CallTracer(root) = trace {
-                    root.gas = U256::from(gas_limit);
-                }
-            }
+            mux.0.values_mut().for_each(|trace| *trace = shape(std::mem::take(trace), tx, gas_used, limit));
             GethTrace::MuxTracer(mux)
         }
         other => other,
     }
 }
 
+/// A deposit that cannot even start makes no call, and yet it is in the block.
+fn shape_root(mut root: CallFrame, tx: &OpTx, gas_used: u64) -> CallFrame {
+    root.gas = U256::from(tx.gas_limit());
+    if root.typ.is_empty() {
+        root.typ = if tx.kind().is_create() { "CREATE" } else { "CALL" }.to_owned();
+        (root.from, root.to, root.value) = (tx.caller(), tx.kind().to().copied(), Some(tx.value()));
+        (root.gas_used, root.input) = (U256::from(gas_used), tx.input().clone());
+        root.error = Some("failed deposit".to_owned());
+    }
+    root
+}
+
+/// geth leaves refund counters of zero out.
 fn shape_steps(mut frame: DefaultFrame, limit: Option<usize>) -> DefaultFrame {
     let mut size_bytes = 0_usize;
     frame.struct_logs.retain_mut(|step| {
         step.refund_counter = step.refund_counter.filter(|refund| *refund > 0);
+        step.error = step.error.take().map(|error| step_error(&error).to_owned());
         let keep = limit.is_none_or(|limit| size_bytes <= limit);
         if limit.is_some() && keep {
             size_bytes += serde_json::to_vec(step).map_or(0, |text| text.len());
@@ -83,6 +96,23 @@ fn shape_steps(mut frame: DefaultFrame, limit: Option<usize>) -> DefaultFrame {
         keep
     });
     frame
+}
+
+/// geth's words for what ends a step; the crate tells the name that revm has for it.
+fn step_error(name: &str) -> &str {
+    let name = name.strip_prefix("Some(").and_then(|name| name.strip_suffix(')')).unwrap_or(name);
+    match name {
+        "StackUnderflow" => "stack underflow",
+        "StackOverflow" => "stack limit reached 1024",
+        "InvalidJump" => "invalid jump destination",
+        "InvalidFEOpcode" => "invalid opcode: INVALID",
+        "OpcodeNotFound" | "NotActivated" => "invalid opcode: opcode not defined",
+        "OutOfOffset" => "return data out of bounds",
+        "StateChangeDuringStaticCall" | "CallNotAllowedInsideStatic" => "write protection",
+        "CreateInitCodeSizeLimit" => "max initcode size exceeded",
+        gas if gas.ends_with("OOG") || gas == "OutOfGas" => "out of gas",
+        other => other,
+    }
 }
 
 /// geth takes null for "no configuration"; the crate asks for one where a tracer can have it, and for none elsewhere.
