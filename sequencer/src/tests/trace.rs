@@ -242,6 +242,7 @@ async fn deposits_that_fail_are_traced_too() {
     let starved = TxDeposit { from: poor, gas_limit: 20_000, source_hash: B256::ZERO, ..deposit(NOBODY, 0) };
     let creation = TxDeposit {
         to: TxKind::Create,
+        value: U256::ZERO,
         input: hex!("60015ff3").into(),
         source_hash: B256::with_last_byte(1),
         ..deposit(poor, 1)
@@ -249,17 +250,26 @@ async fn deposits_that_fail_are_traced_too() {
     scene.machine.l1.mine(vec![broke, starved, creation]);
     let block = scene.node.seal().await;
     assert_eq!(block.transactions.len(), 4);
-    let config = json!({"tracer": "callTracer"});
-    let traces = scene.node.ask("debug_traceBlockByNumber", json!(["0x3", config])).await;
-    for (trace, tx) in traces.as_array().unwrap().iter().zip(&block.transactions) {
-        let (receipt, result) = (scene.node.receipt(tx.tx_hash()).await, &trace["result"]);
-        assert_eq!((&result["gasUsed"], &result["from"]), (&receipt["gasUsed"], &receipt["from"]), "{trace}");
-        assert_eq!(result.get("error").is_none(), receipt["status"] == "0x1", "{trace}");
+    for (tracer, types) in [("callTracer", ["CALL", "CREATE"]), ("flatCallTracer", ["call", "create"])] {
+        let options = json!({"tracer": tracer});
+        let traces = scene.node.ask("debug_traceBlockByNumber", json!(["0x3", options])).await;
+        for (trace, tx) in traces.as_array().unwrap().iter().zip(&block.transactions) {
+            let (receipt, root) = (scene.node.receipt(tx.tx_hash()).await, &trace["result"]);
+            let root = root.get(0).unwrap_or(root);
+            let action = root.get("action").unwrap_or(root);
+            assert_eq!(action["from"], receipt["from"], "{trace}");
+            assert!(tx.is_create() || action["to"] == receipt["to"], "{trace}");
+            assert_eq!(root.get("error").is_none(), receipt["status"] == "0x1", "{trace}");
+            assert_eq!(root["type"], types[usize::from(tx.is_create())]);
+            if tracer == "callTracer" {
+                assert_eq!(root["gasUsed"], receipt["gasUsed"], "{trace}");
+            }
+        }
     }
-    assert_eq!(field(&json!(field(&traces, "result")), "type"), ["CALL", "CALL", "CALL", "CREATE"]);
-    for method in ["trace_block", "debug_traceBlockByNumber"] {
-        scene.node.ask(method, json!(["0x3"])).await;
-    }
+    let flat = scene.node.ask("trace_block", json!(["0x3"])).await;
+    assert_eq!(field(&flat, "type"), ["call", "call", "call", "create"]);
+    assert_eq!(flat[2]["action"]["from"], json!(poor));
+    assert_eq!((&flat[2]["error"], &flat[2]["result"]), (&json!("Out of gas"), &Value::Null));
 }
 
 #[tokio::test(flavor = "multi_thread")]

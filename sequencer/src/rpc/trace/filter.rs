@@ -57,7 +57,7 @@ pub(in crate::rpc) async fn filter(
     for number in from.0..=to.0 {
         let Some(replay) = Replay::find(api, number.into()).await? else { break };
         let traces;
-        (traces, guard) = api.call(move || Ok((flat(&replay, replay.all(), &mut guard)?, guard))).await?;
+        (traces, guard) = api.trace(move || Ok((flat(&replay, replay.all(), &mut guard)?, guard))).await?;
         page.add(traces.into_iter().filter(|trace| matcher.matches(&trace.trace)))?;
         guard.forget_all_but(page.bytes);
         if page.is_full() {

@@ -10,16 +10,22 @@ use alloy::rpc::types::{
     TransactionRequest,
     trace::geth::{GethDebugTracingCallOptions, GethDebugTracingOptions, GethTrace, TraceResult},
 };
+use alloy_op_evm::OpTx;
 use lockstep_primitives::OpTxEnvelope;
 use lockstep_state::StateError;
-use revm::DatabaseRef;
-use revm_inspectors::tracing::{DebugInspectorError, TransactionContext};
+use op_revm::OpHaltReason;
+use revm::{
+    DatabaseRef,
+    context_interface::{Transaction, result::ResultAndState},
+};
+use revm_inspectors::tracing::{DebugInspector, DebugInspectorError, TransactionContext};
 
 use super::{
     guard::Guard,
     message::{Message, Ran},
     options::{Tracer, shape},
     replay::{Replay, Seen},
+    root::complete_root,
 };
 use crate::rpc::{
     RpcLimits,
@@ -36,7 +42,7 @@ pub(in crate::rpc) async fn trace_transaction(api: &Api, mut args: Args) -> Resu
     let found = Replay::find_transaction(api, hash).await?;
     let (replay, index) = found.ok_or_else(|| RpcError::Call("transaction not found".to_owned()))?;
     let limits = api.context.limits;
-    api.call(move || Ok(trace(&replay, index..index + 1, tracer, &limits)?.remove(0).1)).await
+    api.trace(move || Ok(trace(&replay, index..index + 1, tracer, &limits)?.remove(0).1)).await
 }
 
 pub(in crate::rpc) async fn trace_block_by_number(
@@ -80,7 +86,7 @@ async fn trace_block_of(
         return Err(RpcError::Call("genesis is not traceable".to_owned()));
     }
     let limits = api.context.limits;
-    api.call(move || {
+    api.trace(move || {
         let traces = trace(&replay, replay.all(), tracer, &limits)?;
         Ok(traces.into_iter().map(|(hash, trace)| TraceResult::new_success(trace, hash)).collect())
     })
@@ -99,11 +105,18 @@ fn trace(
     replay.run(places, &mut tracer.inspector, &mut guard, |seen| {
         let Seen { info, tx, env, result, inspector, db } = seen;
         let context = TransactionContext::from(info);
+        complete(inspector, tx, result);
         let trace = inspector.get_result(Some(context), tx, env, result, db).map_err(failure)?;
-        traces.push((info.hash, shape(trace, tx, result.result.tx_gas_used(), tracer.limit)));
+        traces.push((info.hash, shape(trace, tx.gas_limit(), tracer.limit)));
         inspector.fuse().map_err(|error| RpcError::internal(error.to_string()))
     })?;
     Ok(traces)
+}
+
+fn complete(inspector: &mut DebugInspector, tx: &OpTx, result: &ResultAndState<OpHaltReason>) {
+    if let DebugInspector::CallTracer(inspector, _) | DebugInspector::FlatCallTracer(inspector) = inspector {
+        complete_root(inspector, tx, result);
+    }
 }
 
 pub(in crate::rpc) async fn trace_call(api: &Api, mut args: Args) -> Result<GethTrace, RpcError> {
@@ -119,7 +132,7 @@ pub(in crate::rpc) async fn trace_call(api: &Api, mut args: Args) -> Result<Geth
     let Some(index) = tx_index else {
         let base = Base::at(api, block).await?;
         return api
-            .call(move || {
+            .trace(move || {
                 let mut guard = tracer.guard(&limits);
                 trace_message(base.prepare(request)?, tracer, &mut guard)
             })
@@ -128,7 +141,7 @@ pub(in crate::rpc) async fn trace_call(api: &Api, mut args: Args) -> Result<Geth
     let replay = Replay::find(api, block).await?.ok_or(RpcError::UnknownBlock)?;
     let index = usize::try_from(index).ok().filter(|index| *index <= replay.all().end);
     let index = index.ok_or_else(|| RpcError::Call("transaction index out of range".to_owned()))?;
-    api.call(move || {
+    api.trace(move || {
         let mut guard = tracer.guard(&limits);
         let db = replay.before(index, &mut guard)?;
         trace_message(Prepared::new(db, replay.env(), &limits, request)?, tracer, &mut guard)
@@ -143,7 +156,7 @@ fn trace_message<S: DatabaseRef<Error = StateError> + Debug>(
 ) -> Result<GethTrace, RpcError> {
     let Ran { tx, env, result, mut db } = Message::from(prepared).run(&mut tracer.inspector, guard)?;
     let trace = tracer.inspector.get_result(None, &tx, &env, &result, &mut db).map_err(failure)?;
-    Ok(shape(trace, &tx, result.result.tx_gas_used(), tracer.limit))
+    Ok(shape(trace, tx.gas_limit(), tracer.limit))
 }
 
 fn failure(error: DebugInspectorError<StateError>) -> RpcError {

@@ -15,3 +15,4 @@ pub(super) mod page;
 pub(super) mod parity;
 pub(super) mod raw;
 mod replay;
+mod root;

@@ -6,8 +6,6 @@ use alloy::primitives::U256;
 use alloy::rpc::types::trace::geth::{
     CallFrame, DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracingOptions, GethTrace,
 };
-use alloy_op_evm::OpTx;
-use revm::context_interface::Transaction;
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
 use serde_json::Value;
 
@@ -59,28 +57,18 @@ impl Tracer {
 
 /// Gives the trace of a transaction the shape that geth gives it: of the opcode logger's steps as many as make `limit`
 /// bytes, and the same tree of calls from `muxTracer` as from `callTracer`.
-pub(super) fn shape(trace: GethTrace, tx: &OpTx, gas_used: u64, limit: Option<usize>) -> GethTrace {
+pub(super) fn shape(trace: GethTrace, gas_limit: u64, limit: Option<usize>) -> GethTrace {
     match trace {
         GethTrace::Default(frame) => GethTrace::Default(shape_steps(frame, limit)),
-        GethTrace::CallTracer(root) => GethTrace::CallTracer(shape_root(root, tx, gas_used)),
+        GethTrace::CallTracer(root) => {
+            GethTrace::CallTracer(CallFrame { gas: U256::from(gas_limit), ..root })
+        }
         GethTrace::MuxTracer(mut mux) => {
-            mux.0.values_mut().for_each(|trace| *trace = shape(std::mem::take(trace), tx, gas_used, limit));
+            mux.0.values_mut().for_each(|trace| *trace = shape(std::mem::take(trace), gas_limit, limit));
             GethTrace::MuxTracer(mux)
         }
         other => other,
     }
-}
-
-/// A deposit that cannot even start makes no call, and yet it is in the block.
-fn shape_root(mut root: CallFrame, tx: &OpTx, gas_used: u64) -> CallFrame {
-    root.gas = U256::from(tx.gas_limit());
-    if root.typ.is_empty() {
-        root.typ = if tx.kind().is_create() { "CREATE" } else { "CALL" }.to_owned();
-        (root.from, root.to, root.value) = (tx.caller(), tx.kind().to().copied(), Some(tx.value()));
-        (root.gas_used, root.input) = (U256::from(gas_used), tx.input().clone());
-        root.error = Some("failed deposit".to_owned());
-    }
-    root
 }
 
 /// geth leaves refund counters of zero out.

@@ -103,7 +103,7 @@ pub(in crate::rpc) async fn transaction_error(api: &Api, mut args: Args) -> Resu
         return Ok(Some(Bytes::new()));
     }
     let mut guard = flat_guard(&api.context.limits);
-    api.call(move || {
+    api.trace(move || {
         let mut output = Bytes::new();
         replay.run(index..index + 1, &mut NoOpInspector, &mut guard, |Seen { result, .. }| {
             output = result.result.output().cloned().unwrap_or_default();
@@ -172,7 +172,7 @@ pub(in crate::rpc) async fn contract_creator(
     };
     let Some(replay) = Replay::find(api, BlockId::number(number.0)).await? else { return Ok(None) };
     let limits = api.context.limits;
-    let traces = api.call(move || flat(&replay, replay.all(), &mut flat_guard(&limits))).await?;
+    let traces = api.trace(move || flat(&replay, replay.all(), &mut flat_guard(&limits))).await?;
     Ok(creator_in(&traces, address))
 }
 

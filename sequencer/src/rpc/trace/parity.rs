@@ -21,6 +21,7 @@ use super::{
     guard::Guard,
     message::Message,
     replay::{Replay, Seen},
+    root::complete_root,
 };
 use crate::rpc::{
     RpcLimits,
@@ -41,7 +42,7 @@ pub(in crate::rpc) async fn block(
     args.end()?;
     let Some(replay) = Replay::find(api, id).await? else { return Ok(None) };
     let limits = api.context.limits;
-    let traces = api.call(move || flat(&replay, replay.all(), &mut flat_guard(&limits))).await?;
+    let traces = api.trace(move || flat(&replay, replay.all(), &mut flat_guard(&limits))).await?;
     Ok(Some(traces))
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn flat_of(
 ) -> Result<Option<Vec<LocalizedTransactionTrace>>, RpcError> {
     let Some((replay, index)) = Replay::find_transaction(api, hash).await? else { return Ok(None) };
     let limits = api.context.limits;
-    let traces = api.call(move || flat(&replay, index..index + 1, &mut flat_guard(&limits))).await?;
+    let traces = api.trace(move || flat(&replay, index..index + 1, &mut flat_guard(&limits))).await?;
     Ok(Some(traces))
 }
 
@@ -94,7 +95,8 @@ pub(super) fn flat(
         return Ok(traces); // nothing happened in genesis
     }
     let mut inspector = TracingInspector::new(TracingInspectorConfig::default_parity());
-    replay.run(places, &mut inspector, guard, |Seen { info, result, inspector, .. }| {
+    replay.run(places, &mut inspector, guard, |Seen { info, tx, result, inspector, .. }| {
+        complete_root(inspector, tx, result);
         let parity = finished(inspector, result).into_parity_builder();
         traces.extend(parity.into_localized_transaction_traces_iter(info));
         Ok(())
@@ -111,7 +113,7 @@ pub(in crate::rpc) async fn replay_transaction(
     args.end()?;
     let Some((replay, index)) = Replay::find_transaction(api, hash).await? else { return Ok(None) };
     let limits = api.context.limits;
-    let traces = api.call(move || full(&replay, index..index + 1, &types, &limits)).await?;
+    let traces = api.trace(move || full(&replay, index..index + 1, &types, &limits)).await?;
     Ok(traces.into_iter().next().map(|trace| trace.full_trace))
 }
 
@@ -124,7 +126,7 @@ pub(in crate::rpc) async fn replay_block_transactions(
     args.end()?;
     let Some(replay) = Replay::find(api, id).await? else { return Ok(None) };
     let limits = api.context.limits;
-    Ok(Some(api.call(move || full(&replay, replay.all(), &types, &limits)).await?))
+    Ok(Some(api.trace(move || full(&replay, replay.all(), &types, &limits)).await?))
 }
 
 fn full(
@@ -138,7 +140,8 @@ fn full(
         return Ok(traces);
     }
     let (mut inspector, mut guard) = tracer(types, limits);
-    replay.run(places, &mut inspector, &mut guard, |Seen { info, result, inspector, db, .. }| {
+    replay.run(places, &mut inspector, &mut guard, |Seen { info, tx, result, inspector, db, .. }| {
+        complete_root(inspector, tx, result);
         let full_trace = results(inspector, result, types, &*db)?;
         let transaction_hash = info.hash.unwrap_or_default();
         traces.push(TraceResultsWithTransactionHash { full_trace, transaction_hash });
@@ -157,7 +160,7 @@ pub(in crate::rpc) async fn call(api: &Api, mut args: Args) -> Result<TraceResul
     let request = Request { transaction, state, block: block_overrides };
     let base = Base::at(api, block).await?;
     let limits = api.context.limits;
-    api.call(move || trace(base.prepare(request)?.into(), &types, &limits)).await
+    api.trace(move || trace(base.prepare(request)?.into(), &types, &limits)).await
 }
 
 /// A signed transaction on the state after a block, checked as a block would check it.
@@ -169,7 +172,7 @@ pub(in crate::rpc) async fn raw_transaction(api: &Api, mut args: Args) -> Result
     let tx = decode(&raw)?;
     let base = Base::at(api, block).await?;
     let limits = api.context.limits;
-    api.call(move || {
+    api.trace(move || {
         let (db, env) = base.into_world();
         trace(Message { db, env, tx }, &types, &limits)
     })
