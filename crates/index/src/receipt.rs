@@ -69,22 +69,42 @@ impl TryFrom<ReceiptRow> for StoredReceipt {
     }
 }
 
+macro_rules! receipt_query {
+    ($tail:literal) => {
+        concat!(
+            "select r.tx_index, t.raw, t.sender, r.body, r.gas_used, r.first_log_index, r.created, ",
+            "b.hash as block_hash, b.header, a.raw as attributes from l2_tx t ",
+            "join l2_receipt r on r.block_number = t.block_number and r.tx_index = t.tx_index ",
+            "join l2_block b on b.number = t.block_number ",
+            "join l2_tx a on a.block_number = t.block_number and a.tx_index = 0 ",
+            $tail
+        )
+    };
+}
+
 /// The receipt of the transaction with `hash`.
 ///
 /// # Errors
 /// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
 pub async fn by_hash(db: impl PgExecutor<'_>, hash: B256) -> Result<Option<StoredReceipt>, IndexError> {
-    let row: Option<ReceiptRow> = sqlx::query_as(
-        "select r.tx_index, t.raw, t.sender, r.body, r.gas_used, r.first_log_index, r.created, \
-         b.hash as block_hash, b.header, a.raw as attributes from l2_tx t \
-         join l2_receipt r on r.block_number = t.block_number and r.tx_index = t.tx_index \
-         join l2_block b on b.number = t.block_number \
-         join l2_tx a on a.block_number = t.block_number and a.tx_index = 0 where t.hash = $1",
-    )
-    .bind(hash.as_slice())
-    .fetch_optional(db)
-    .await?;
+    let row: Option<ReceiptRow> =
+        sqlx::query_as(receipt_query!("where t.hash = $1")).bind(hash.as_slice()).fetch_optional(db).await?;
     row.map(StoredReceipt::try_from).transpose()
+}
+
+/// The receipts of the transactions with `hashes` that blocks hold, newest first.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn by_hashes(db: impl PgExecutor<'_>, hashes: &[B256]) -> Result<Vec<StoredReceipt>, IndexError> {
+    let hashes: Vec<&[u8]> = hashes.iter().map(|hash| hash.as_slice()).collect();
+    let rows: Vec<ReceiptRow> = sqlx::query_as(receipt_query!(
+        "where t.hash = any($1) order by t.block_number desc, t.tx_index desc"
+    ))
+    .bind(hashes)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(StoredReceipt::try_from).collect()
 }
 
 /// Reads stored EIP-2718 bytes.

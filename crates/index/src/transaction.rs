@@ -1,9 +1,12 @@
 //! Transactions and where they stand.
 
+use std::{cmp::Ordering, ops::RangeInclusive};
+
+use alloy_consensus::Transaction as _;
 use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, B256};
 use lockstep_primitives::{BlockNumber, OpTxEnvelope, TxIndex};
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgExecutor, PgPool};
 
 use crate::{
     IndexError,
@@ -29,6 +32,14 @@ pub struct StoredTransaction {
     pub base_fee: u64,
     /// Nonce that a deposit ran with.
     pub deposit_nonce: Option<u64>,
+}
+
+impl StoredTransaction {
+    /// Nonce that it ran with.
+    #[must_use]
+    pub fn nonce(&self) -> u64 {
+        self.deposit_nonce.unwrap_or_else(|| self.transaction.nonce())
+    }
 }
 
 #[derive(FromRow)]
@@ -62,12 +73,39 @@ impl TryFrom<TransactionRow> for StoredTransaction {
 }
 
 macro_rules! transaction_query {
-    ($tail:literal) => {
+    ($($tail:tt)*) => {
         concat!(
             "select t.block_number, t.tx_index, t.sender, t.raw, b.hash as block_hash, b.header, ",
             "r.body as receipt from l2_tx t join l2_block b on b.number = t.block_number ",
             "join l2_receipt r on r.block_number = t.block_number and r.tx_index = t.tx_index ",
-            $tail
+            $($tail)*
+        )
+    };
+}
+
+/// In which order of the chain to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+// Each role has an index that ends in the place, so that no more than `$4` rows of each are read.
+macro_rules! account_query {
+    ($order:literal) => {
+        transaction_query!(
+            "join (select * from (",
+            "(select block_number, tx_index from l2_tx where sender = $1 and block_number between $2 and $3 ",
+            "order by block_number ", $order, ", tx_index ", $order, " limit $4) union ",
+            "(select block_number, tx_index from l2_tx where recipient = $1 and block_number between $2 and $3 ",
+            "order by block_number ", $order, ", tx_index ", $order, " limit $4) union ",
+            "(select block_number, tx_index from l2_receipt where created = $1 and block_number between $2 and $3 ",
+            "order by block_number ", $order, ", tx_index ", $order, " limit $4)) roles ",
+            "order by block_number ", $order, ", tx_index ", $order, " limit $4) found ",
+            "on found.block_number = t.block_number and found.tx_index = t.tx_index ",
+            "order by t.block_number ", $order, ", t.tx_index ", $order
         )
     };
 }
@@ -100,6 +138,99 @@ pub async fn by_block_index(
             .bind(index)
             .fetch_optional(db)
             .await?;
+    row.map(StoredTransaction::try_from).transpose()
+}
+
+/// Transactions in `blocks` that `account` sent, received, or was created by; at most `limit`.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn of_account(
+    db: impl PgExecutor<'_>,
+    account: Address,
+    blocks: RangeInclusive<BlockNumber>,
+    order: Order,
+    limit: usize,
+) -> Result<Vec<StoredTransaction>, IndexError> {
+    let query = match order {
+        Order::Ascending => account_query!("asc"),
+        Order::Descending => account_query!("desc"),
+    };
+    let rows: Vec<TransactionRow> = sqlx::query_as(query)
+        .bind(account.as_slice())
+        .bind(to_bigint(blocks.start().0)?)
+        .bind(to_bigint(blocks.end().0)?)
+        .bind(i64::from(to_integer(limit)?))
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(StoredTransaction::try_from).collect()
+}
+
+/// The latest transaction that created `contract` itself, not through another contract.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if the row does not decode.
+pub async fn creating(
+    db: impl PgExecutor<'_>,
+    contract: Address,
+) -> Result<Option<StoredTransaction>, IndexError> {
+    let row: Option<TransactionRow> = sqlx::query_as(transaction_query!(
+        "where r.created = $1 order by t.block_number desc, t.tx_index desc limit 1"
+    ))
+    .bind(contract.as_slice())
+    .fetch_optional(db)
+    .await?;
+    row.map(StoredTransaction::try_from).transpose()
+}
+
+/// The transaction of `sender` that ran with `nonce`.
+///
+/// # Errors
+/// [`IndexError::Database`], or [`IndexError::Corrupt`] if a row does not decode.
+pub async fn by_sender_and_nonce(
+    db: &PgPool,
+    sender: Address,
+    nonce: u64,
+) -> Result<Option<StoredTransaction>, IndexError> {
+    // Each transaction of the sender raises the nonce, and other things may: creations of its delegated code,
+    // authorizations. So the one wanted is not behind position `nonce`, and mostly it is there.
+    let (mut low, mut high) = (0, nonce.saturating_add(1).min(count_of_sender(db, sender).await?));
+    let mut position = high.saturating_sub(1);
+    while low < high {
+        let Some(stored) = at_position(db, sender, position).await? else { return Ok(None) };
+        match stored.nonce().cmp(&nonce) {
+            Ordering::Equal => return Ok(Some(stored)),
+            Ordering::Less => low = position + 1,
+            Ordering::Greater => high = position,
+        }
+        position = low + (high - low) / 2;
+    }
+    Ok(None)
+}
+
+async fn count_of_sender(db: &PgPool, sender: Address) -> Result<u64, IndexError> {
+    let count: i64 = sqlx::query_scalar("select count(*) from l2_tx where sender = $1")
+        .bind(sender.as_slice())
+        .fetch_one(db)
+        .await?;
+    to_u64(count, "count")
+}
+
+/// The transaction of `sender` before which it sent `position` others.
+async fn at_position(
+    db: &PgPool,
+    sender: Address,
+    position: u64,
+) -> Result<Option<StoredTransaction>, IndexError> {
+    let row: Option<TransactionRow> = sqlx::query_as(transaction_query!(
+        "join (select block_number, tx_index from l2_tx where sender = $1 ",
+        "order by block_number, tx_index offset $2 limit 1) found ",
+        "on found.block_number = t.block_number and found.tx_index = t.tx_index"
+    ))
+    .bind(sender.as_slice())
+    .bind(to_bigint(position)?)
+    .fetch_optional(db)
+    .await?;
     row.map(StoredTransaction::try_from).transpose()
 }
 

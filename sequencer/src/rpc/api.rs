@@ -18,6 +18,7 @@ pub(super) struct Api {
     pub(super) rules: Rules,
     pub(super) filters: Filters,
     calls: Arc<Semaphore>,
+    traces: Arc<Semaphore>,
 }
 
 impl Api {
@@ -26,6 +27,7 @@ impl Api {
             rules: Rules::new(context.rollup.chain.l2_chain_id),
             filters: Filters::new(context.limits.max_filters, context.limits.filter_lifetime),
             calls: Arc::new(Semaphore::new(context.limits.concurrent_calls)),
+            traces: Arc::new(Semaphore::new(context.limits.concurrent_traces)),
             context,
         }
     }
@@ -104,6 +106,20 @@ impl Api {
         blocking(move || {
             let result = work();
             drop(permit); // held until the work ends, even if the caller has gone
+            result
+        })
+        .await
+    }
+
+    /// [`Self::call`] for traces, which take more time and memory: fewer at the same time.
+    pub(super) async fn trace<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, RpcError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        let permit = Arc::clone(&self.traces).acquire_owned().await.map_err(RpcError::internal)?;
+        self.call(move || {
+            let result = work();
+            drop(permit); // as there
             result
         })
         .await

@@ -15,7 +15,7 @@ use lockstep_state::{Overlay, StateError};
 use lockstep_stf::{Rules, evm_env};
 use op_revm::{OpHaltReason, OpSpecId, OpTransaction, OpTransactionError};
 use revm::{
-    Database,
+    Database, DatabaseRef,
     bytecode::Bytecode,
     context::{TxEnv, either::Either},
     context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
@@ -72,6 +72,59 @@ impl Base {
         let state = api.with_state(BlockId::number(header.number), |state| Ok(state.clone())).await?;
         Ok(Self { header, state, rules, limits })
     }
+
+    /// The state, and the environment of a transaction that runs on it.
+    pub(super) fn into_world(self) -> (CacheDB<Overlay>, EvmEnv<OpSpecId>) {
+        let env = evm_env(&self.rules, &self.header);
+        (CacheDB::new(self.state), env)
+    }
+
+    /// Puts `request` on this base.
+    pub(super) fn prepare(self, request: Request) -> Result<Prepared<Overlay>, RpcError> {
+        let limits = self.limits;
+        let (db, env) = self.into_world();
+        Prepared::new(db, env, &limits, request)
+    }
+}
+
+/// A message, and the world that it runs in with what the request overrides.
+#[derive(Debug)]
+pub(super) struct Prepared<S> {
+    pub(super) db: CacheDB<S>,
+    pub(super) env: EvmEnv<OpSpecId>,
+    message: TxEnv,
+    gas_cap: u64,
+}
+
+impl<S: DatabaseRef<Error = StateError>> Prepared<S> {
+    pub(super) fn new(
+        mut db: CacheDB<S>,
+        mut env: EvmEnv<OpSpecId>,
+        limits: &RpcLimits,
+        request: Request,
+    ) -> Result<Self, RpcError> {
+        if let Some(overrides) = &request.block {
+            override_block(&mut env, overrides)?;
+        }
+        let gas_cap = limits.call_gas.min(env.block_env.gas_limit);
+        let gas_cap = request.transaction.gas.map_or(gas_cap, |gas| gas.min(gas_cap));
+        for (address, account) in request.state.into_iter().flatten() {
+            override_account(&mut db, address, account)?;
+        }
+        let message = message(request.transaction, &env)?;
+        if message.gas_price == 0 {
+            env.block_env.basefee = 0; // a call that offers no price runs as if gas were free
+        }
+        env.cfg_env.disable_nonce_check = true;
+        env.cfg_env.disable_eip3607 = true;
+        env.cfg_env.tx_gas_limit_cap = Some(u64::MAX); // EIP-7825 binds transactions, not calls
+        Ok(Self { db, env, message, gas_cap })
+    }
+
+    /// The message with all the gas that it may use.
+    pub(super) fn transaction(&self) -> OpTx {
+        transaction(&self.message, self.gas_cap)
+    }
 }
 
 /// How a run ended.
@@ -102,27 +155,11 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(base: Base, request: Request) -> Result<Self, RpcError> {
-        let Base { header, state, rules, limits } = base;
-        let mut env = evm_env(&rules, &header);
-        if let Some(overrides) = &request.block {
-            override_block(&mut env, overrides)?;
-        }
-        let gas_cap = limits.call_gas.min(env.block_env.gas_limit);
-        let gas_cap = request.transaction.gas.map_or(gas_cap, |gas| gas.min(gas_cap));
-        let mut db = CacheDB::new(state);
-        for (address, account) in request.state.into_iter().flatten() {
-            override_account(&mut db, address, account)?;
-        }
-        let message = message(request.transaction, &env)?;
-        if message.gas_price == 0 {
-            env.block_env.basefee = 0; // a call that offers no price runs as if gas were free
-        }
-        env.cfg_env.disable_nonce_check = true;
-        env.cfg_env.disable_eip3607 = true;
-        env.cfg_env.tx_gas_limit_cap = Some(u64::MAX); // EIP-7825 binds transactions, not calls
-        let deadline = Deadline::after(limits.call_timeout);
+        let timeout = base.limits.call_timeout;
+        let Prepared { db, env, message, gas_cap } = base.prepare(request)?;
+        let deadline = Deadline::after(timeout);
         let evm = OpEvmFactory::<OpTx>::default().create_evm_with_inspector(db, env, deadline);
-        Ok(Self { evm, message, gas_cap, timeout: limits.call_timeout })
+        Ok(Self { evm, message, gas_cap, timeout })
     }
 
     pub(super) const fn message(&self) -> &TxEnv {
@@ -142,10 +179,7 @@ impl Machine {
 
     /// Runs the message with `gas_limit`; the state stays as it was.
     pub(super) fn run(&mut self, gas_limit: u64) -> Result<Outcome, RpcError> {
-        let base = TxEnv { gas_limit, ..self.message.clone() };
-        // No bytes, no data fee: it is not part of gas, and the message is not signed yet.
-        let tx = OpTransaction { enveloped_tx: Some(Bytes::new()), ..OpTransaction::new(base) };
-        let result = self.evm.transact_raw(OpTx(tx));
+        let result = self.evm.transact_raw(transaction(&self.message, gas_limit));
         if self.evm.inspector().expired {
             return Err(RpcError::Timeout(self.timeout.into()));
         }
@@ -156,6 +190,13 @@ impl Machine {
             Err(error) => Err(RpcError::internal(error.to_string())),
         }
     }
+}
+
+/// `message` as a transaction that may use `gas_limit`.
+fn transaction(message: &TxEnv, gas_limit: u64) -> OpTx {
+    let base = TxEnv { gas_limit, ..message.clone() };
+    // No bytes, no data fee: it is not part of gas, and the message is not signed yet.
+    OpTx(OpTransaction { enveloped_tx: Some(Bytes::new()), ..OpTransaction::new(base) })
 }
 
 /// Stops a run that takes too long.
@@ -238,8 +279,8 @@ fn override_block(env: &mut EvmEnv<OpSpecId>, overrides: &BlockOverrides) -> Res
     Ok(())
 }
 
-fn override_account(
-    db: &mut CacheDB<Overlay>,
+fn override_account<S: DatabaseRef<Error = StateError>>(
+    db: &mut CacheDB<S>,
     address: Address,
     account: AccountOverride,
 ) -> Result<(), RpcError> {

@@ -68,6 +68,16 @@ pub struct RpcLimits {
     pub filter_lifetime: Duration,
     /// Most storage keys in one `eth_getProof`.
     pub max_proof_keys: usize,
+    /// Traces that may run at the same time; each may keep [`Self::trace_bytes`].
+    pub concurrent_traces: usize,
+    /// Most bytes that one trace may keep in memory, about.
+    pub trace_bytes: usize,
+    /// Most calls that a transaction may make to be traced: putting them in order takes time beyond the run.
+    pub trace_calls: usize,
+    /// Most blocks that one `trace_filter` may execute.
+    pub max_trace_blocks: u64,
+    /// Most traces or transactions in one answer to `trace_filter` and the paged methods of `ots_`.
+    pub max_page: usize,
 }
 
 impl Default for RpcLimits {
@@ -82,6 +92,11 @@ impl Default for RpcLimits {
             max_filters: 1_000,
             filter_lifetime: Duration::from_secs(300),
             max_proof_keys: 1_024,
+            concurrent_traces: 2,
+            trace_bytes: 256 << 20,
+            trace_calls: 10_000,
+            max_trace_blocks: 100,
+            max_page: 1_000,
         }
     }
 }

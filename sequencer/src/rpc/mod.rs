@@ -17,6 +17,7 @@ mod node;
 mod optimism;
 mod pubsub;
 mod submit;
+mod trace;
 mod view;
 
 pub use context::{
@@ -99,6 +100,37 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "optimism_outputAtBlock" => optimism::output_at_block,
         "optimism_syncStatus" => optimism::sync_status,
         "optimism_rollupConfig" => optimism::rollup_config,
+
+        "debug_traceTransaction" => trace::geth::trace_transaction,
+        "debug_traceCall" => trace::geth::trace_call,
+        "debug_traceBlock" => trace::geth::trace_block,
+        "debug_traceBlockByNumber" => trace::geth::trace_block_by_number,
+        "debug_traceBlockByHash" => trace::geth::trace_block_by_hash,
+        "debug_getRawHeader" => trace::raw::header,
+        "debug_getRawBlock" => trace::raw::block,
+        "debug_getRawTransaction" => trace::raw::transaction,
+        "debug_getRawReceipts" => trace::raw::receipts,
+        "trace_block" => trace::parity::block,
+        "trace_transaction" => trace::parity::transaction,
+        "trace_get" => trace::parity::get,
+        "trace_filter" => trace::filter::filter,
+        "trace_call" => trace::parity::call,
+        "trace_rawTransaction" => trace::parity::raw_transaction,
+        "trace_replayTransaction" => trace::parity::replay_transaction,
+        "trace_replayBlockTransactions" => trace::parity::replay_block_transactions,
+        "ots_getApiLevel" => trace::otterscan::api_level,
+        "ots_hasCode" => trace::otterscan::has_code,
+        "ots_getInternalOperations" => trace::otterscan::internal_operations,
+        "ots_getTransactionError" => trace::otterscan::transaction_error,
+        "ots_traceTransaction" => trace::otterscan::trace_transaction,
+        "ots_getContractCreator" => trace::otterscan::contract_creator,
+        "ots_getBlockDetails" => trace::page::block_details,
+        "ots_getBlockDetailsByHash" => trace::page::block_details_by_hash,
+        "ots_getBlockTransactions" => trace::page::block_transactions,
+        "ots_searchTransactionsBefore" => trace::page::transactions_before,
+        "ots_searchTransactionsAfter" => trace::page::transactions_after,
+        "ots_getTransactionBySenderAndNonce" => trace::page::transaction_by_sender_and_nonce,
+        "erigon_getHeaderByNumber" => trace::page::header_by_number,
     });
     module.register_subscription(
         "eth_subscribe",

@@ -8,3 +8,4 @@ mod engine;
 mod pending;
 mod rig;
 mod rpc;
+mod trace;

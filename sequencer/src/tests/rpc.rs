@@ -20,14 +20,14 @@ const CONTRACT: [u8; 22] = hex!("36600e57602a5f5560075f5fa1005b365f5f37365ffd");
 const CREATION: [u8; 10] = hex!("6016600a5f3960165ff3");
 
 /// A sequencer and the methods that a client calls.
-struct Node {
-    sequencer: Sequencer,
+pub(super) struct Node {
+    pub(super) sequencer: Sequencer,
     module: RpcModule<()>,
     new_blocks: broadcast::Sender<Arc<SealedBlock>>,
 }
 
 impl Node {
-    async fn start(machine: &Machine, limits: RpcLimits) -> Self {
+    pub(super) async fn start(machine: &Machine, limits: RpcLimits) -> Self {
         let sequencer = machine.start().await;
         let heads = sequencer.heads.clone();
         Self::told_by(sequencer, heads, limits)
@@ -49,35 +49,35 @@ impl Node {
         Self { sequencer, module: module.unwrap(), new_blocks }
     }
 
-    async fn seal(&mut self) -> Arc<SealedBlock> {
+    pub(super) async fn seal(&mut self) -> Arc<SealedBlock> {
         let block = self.sequencer.seal().await;
         self.new_blocks.send(block.clone()).ok();
         block
     }
 
-    async fn answer(&self, method: &str, params: Value) -> Value {
+    pub(super) async fn answer(&self, method: &str, params: Value) -> Value {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let (response, _) = self.module.raw_json_request(&request, 1).await.unwrap();
         serde_json::from_str(response.get()).unwrap()
     }
 
-    async fn ask(&self, method: &str, params: Value) -> Value {
+    pub(super) async fn ask(&self, method: &str, params: Value) -> Value {
         let answer = self.answer(method, params).await;
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()
     }
 
-    async fn refusal(&self, method: &str, params: Value) -> (i64, String) {
+    pub(super) async fn refusal(&self, method: &str, params: Value) -> (i64, String) {
         let answer = self.answer(method, params).await;
         let error = &answer["error"];
         (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
     }
 
-    async fn send(&self, raw: Bytes) -> B256 {
+    pub(super) async fn send(&self, raw: Bytes) -> B256 {
         serde_json::from_value(self.ask("eth_sendRawTransaction", json!([raw])).await).unwrap()
     }
 
-    async fn receipt(&self, hash: B256) -> Value {
+    pub(super) async fn receipt(&self, hash: B256) -> Value {
         self.ask("eth_getTransactionReceipt", json!([hash])).await
     }
 
@@ -96,7 +96,7 @@ impl Node {
     }
 }
 
-fn quantity(value: &Value) -> u64 {
+pub(super) fn quantity(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap().strip_prefix("0x").unwrap(), 16).unwrap()
 }
 

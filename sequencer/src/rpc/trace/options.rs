@@ -1,0 +1,121 @@
+//! The options of geth's tracers.
+
+use std::time::Duration;
+
+use alloy::primitives::U256;
+use alloy::rpc::types::trace::geth::{
+    CallFrame, DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracingOptions, GethTrace,
+};
+use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
+use serde_json::Value;
+
+use super::guard::Guard;
+use crate::rpc::{RpcLimits, error::RpcError};
+
+const TRACERS: &str = "tracer not found: the tracers are callTracer, prestateTracer, 4byteTracer, flatCallTracer, \
+                       muxTracer, noopTracer and erc7562Tracer; JavaScript is not supported";
+
+/// A tracer of geth's, as asked for.
+#[derive(Debug)]
+pub(super) struct Tracer {
+    pub(super) inspector: DebugInspector,
+    time: Option<Duration>,
+    /// Bytes of text after which the opcode logger stops to tell steps.
+    pub(super) limit: Option<usize>,
+}
+
+impl Tracer {
+    /// # Errors
+    /// There is no such tracer, or its configuration is malformed.
+    pub(super) fn new(mut options: GethDebugTracingOptions) -> Result<Self, RpcError> {
+        let time = options.timeout.as_deref().map(humantime::parse_duration).transpose();
+        let time = time.map_err(|error| invalid("timeout", error.to_string()))?;
+        let limit = options.config.limit.filter(|limit| *limit > 0); // geth: zero is no limit
+        let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        if options.tracer == Some(GethDebugBuiltInTracerType::MuxTracer.into()) {
+            complete_mux(&mut options.tracer_config.0);
+        }
+        let inspector = DebugInspector::new(options).map_err(|error| match error {
+            DebugInspectorError::JsTracerNotEnabled | DebugInspectorError::UnsupportedTracer => {
+                RpcError::Unsupported(TRACERS)
+            }
+            error => invalid("tracerConfig", error.to_string()),
+        })?;
+        Ok(Self { inspector, time, limit })
+    }
+
+    /// The bounds of a run that starts now.
+    pub(super) fn guard(&self, limits: &RpcLimits) -> Guard {
+        match &self.inspector {
+            DebugInspector::Default(inspector, _) | DebugInspector::Erc7562Tracer(inspector, _) => {
+                Guard::tracing(limits, self.time, inspector.config())
+            }
+            _ => Guard::calls(limits, self.time),
+        }
+    }
+}
+
+/// Gives the trace of a transaction the shape that geth gives it: of the opcode logger's steps as many as make `limit`
+/// bytes, and the same tree of calls from `muxTracer` as from `callTracer`.
+pub(super) fn shape(trace: GethTrace, gas_limit: u64, limit: Option<usize>) -> GethTrace {
+    match trace {
+        GethTrace::Default(frame) => GethTrace::Default(shape_steps(frame, limit)),
+        GethTrace::CallTracer(root) => {
+            GethTrace::CallTracer(CallFrame { gas: U256::from(gas_limit), ..root })
+        }
+        GethTrace::MuxTracer(mut mux) => {
+            mux.0.values_mut().for_each(|trace| *trace = shape(std::mem::take(trace), gas_limit, limit));
+            GethTrace::MuxTracer(mux)
+        }
+        other => other,
+    }
+}
+
+/// geth leaves refund counters of zero out.
+fn shape_steps(mut frame: DefaultFrame, limit: Option<usize>) -> DefaultFrame {
+    let mut size_bytes = 0_usize;
+    frame.struct_logs.retain_mut(|step| {
+        step.refund_counter = step.refund_counter.filter(|refund| *refund > 0);
+        step.error = step.error.take().map(|error| step_error(&error).to_owned());
+        let keep = limit.is_none_or(|limit| size_bytes <= limit);
+        if limit.is_some() && keep {
+            size_bytes += serde_json::to_vec(step).map_or(0, |text| text.len());
+        }
+        keep
+    });
+    frame
+}
+
+/// geth's words for what ends a step; the crate tells the name that revm has for it.
+fn step_error(name: &str) -> &str {
+    let name = name.strip_prefix("Some(").and_then(|name| name.strip_suffix(')')).unwrap_or(name);
+    match name {
+        "StackUnderflow" => "stack underflow",
+        "StackOverflow" => "stack limit reached 1024",
+        "InvalidJump" => "invalid jump destination",
+        "InvalidFEOpcode" => "invalid opcode: INVALID",
+        "OpcodeNotFound" | "NotActivated" => "invalid opcode: opcode not defined",
+        "OutOfOffset" => "return data out of bounds",
+        "StateChangeDuringStaticCall" | "CallNotAllowedInsideStatic" => "write protection",
+        "CreateInitCodeSizeLimit" => "max initcode size exceeded",
+        gas if gas.ends_with("OOG") || gas == "OutOfGas" => "out of gas",
+        other => other,
+    }
+}
+
+/// geth takes null for "no configuration"; the crate asks for one where a tracer can have it, and for none elsewhere.
+fn complete_mux(config: &mut Value) {
+    let Value::Object(tracers) = config else { return };
+    for (name, config) in tracers {
+        let plain = ["4byteTracer", "noopTracer"].contains(&name.as_str());
+        match config {
+            Value::Null if !plain => *config = Value::Object(serde_json::Map::new()),
+            Value::Object(fields) if plain && fields.is_empty() => *config = Value::Null,
+            _ => {}
+        }
+    }
+}
+
+fn invalid(name: &'static str, reason: String) -> RpcError {
+    RpcError::InvalidField { name, reason }
+}

@@ -1,0 +1,42 @@
+//! `debug_getRaw*`: consensus bytes (execution-apis, `debug`).
+
+use alloy::consensus::{Block, BlockBody};
+use alloy::eips::{BlockId, Encodable2718};
+use alloy::primitives::Bytes;
+use lockstep_index::block;
+use lockstep_primitives::SealedBlock;
+
+use crate::rpc::{api::Api, args::Args, chain, error::RpcError};
+
+/// The header in RLP.
+pub(in crate::rpc) async fn header(api: &Api, mut args: Args) -> Result<Bytes, RpcError> {
+    let id: BlockId = args.required("block")?;
+    args.end()?;
+    Ok(alloy::rlp::encode(api.header(id).await?.header).into())
+}
+
+/// The block in RLP: `[header, transactions, ommers = [], withdrawals = []]`.
+pub(in crate::rpc) async fn block(api: &Api, mut args: Args) -> Result<Bytes, RpcError> {
+    let SealedBlock { header, transactions, .. } = sealed(api, &mut args).await?;
+    args.end()?;
+    let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Default::default()) };
+    Ok(alloy::rlp::encode(Block::new(header, body)).into())
+}
+
+/// The EIP-2718 bytes of a transaction; none for an unknown one.
+pub(in crate::rpc) async fn transaction(api: &Api, args: Args) -> Result<Bytes, RpcError> {
+    Ok(chain::raw_transaction_by_hash(api, args).await?.unwrap_or_default())
+}
+
+/// The EIP-2718 bytes of a block's receipts, as in the receipts trie.
+pub(in crate::rpc) async fn receipts(api: &Api, mut args: Args) -> Result<Vec<Bytes>, RpcError> {
+    let sealed = sealed(api, &mut args).await?;
+    args.end()?;
+    Ok(sealed.receipts.iter().map(|receipt| receipt.encoded_2718().into()).collect())
+}
+
+async fn sealed(api: &Api, args: &mut Args) -> Result<SealedBlock, RpcError> {
+    let header = api.header(args.required("block")?).await?;
+    let sealed = block::by_hash(api.context.index.pool(), header.hash).await?;
+    sealed.ok_or(RpcError::UnknownBlock)
+}
