@@ -12,6 +12,7 @@ mod error;
 mod estimate;
 mod fees;
 mod filters;
+mod lockstep;
 mod logs;
 mod node;
 mod optimism;
@@ -20,7 +21,7 @@ mod submit;
 mod view;
 
 pub use context::{
-    Heads, PoolApi, PoolContent, PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
+    Heads, NodeView, PoolApi, PoolContent, PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
 };
 
 use jsonrpsee::RpcModule;
@@ -95,6 +96,14 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "optimism_outputAtBlock" => optimism::output_at_block,
         "optimism_syncStatus" => optimism::sync_status,
         "optimism_rollupConfig" => optimism::rollup_config,
+        "optimism_version" => optimism::version,
+
+        "lockstep_batchOfBlock" => lockstep::batch_of_block,
+        "lockstep_transactionStatus" => lockstep::transaction_status,
+        "lockstep_blockAccessList" => lockstep::block_access_list,
+        "lockstep_blockSchedule" => lockstep::block_schedule,
+        "lockstep_estimateTotalFee" => lockstep::estimate_total_fee,
+        "lockstep_status" => lockstep::status,
     });
     module.register_subscription(
         "eth_subscribe",

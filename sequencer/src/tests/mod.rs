@@ -5,5 +5,6 @@ mod admission;
 mod backpressure;
 mod build;
 mod engine;
+mod lockstep;
 mod rig;
 mod rpc;

@@ -7,12 +7,13 @@ use alloy::{
     primitives::{Address, B256, Bytes, TxKind, U256, hex},
 };
 use jsonrpsee::RpcModule;
+use lockstep_executor::Options;
 use lockstep_primitives::{Header, SealedBlock};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::rig::{FakeL1, Machine, Sequencer, body, deposit, key, rollup, signed, transfer};
-use crate::rpc::{Heads, PoolApi, PoolStatus, RpcContext, RpcLimits, module};
+use crate::rpc::{Heads, NodeView, PoolApi, PoolStatus, RpcContext, RpcLimits, module};
 
 const NOBODY: Address = Address::repeat_byte(0x77);
 /// Without input: stores 42 in slot 0 and logs topic 7. With input: reverts with it.
@@ -20,8 +21,8 @@ const CONTRACT: [u8; 22] = hex!("36600e57602a5f5560075f5fa1005b365f5f37365ffd");
 const CREATION: [u8; 10] = hex!("6016600a5f3960165ff3");
 
 /// A sequencer and the methods that a client calls.
-struct Node {
-    sequencer: Sequencer,
+pub(super) struct Node {
+    pub(super) sequencer: Sequencer,
     module: RpcModule<()>,
     new_blocks: broadcast::Sender<Arc<SealedBlock>>,
 }
@@ -34,7 +35,7 @@ impl Node {
     }
 
     /// Clients hear of the heads from `heads`.
-    fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
+    pub(super) fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
         let new_blocks = broadcast::channel(16).0;
         let module = module(RpcContext {
             index: sequencer.index.clone(),
@@ -44,11 +45,16 @@ impl Node {
             heads,
             new_blocks: new_blocks.clone(),
             limits,
+            node: NodeView {
+                data_limits: sequencer.limits.clone(),
+                l1: watch::channel(None).1,
+                executor: Options::default(),
+            },
         });
         Self { sequencer, module: module.unwrap(), new_blocks }
     }
 
-    async fn seal(&mut self) -> Arc<SealedBlock> {
+    pub(super) async fn seal(&mut self) -> Arc<SealedBlock> {
         let block = self.sequencer.seal().await;
         self.new_blocks.send(block.clone()).ok();
         block
@@ -60,28 +66,28 @@ impl Node {
         serde_json::from_str(response.get()).unwrap()
     }
 
-    async fn ask(&self, method: &str, params: Value) -> Value {
+    pub(super) async fn ask(&self, method: &str, params: Value) -> Value {
         let answer = self.answer(method, params).await;
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()
     }
 
-    async fn refusal(&self, method: &str, params: Value) -> (i64, String) {
+    pub(super) async fn refusal(&self, method: &str, params: Value) -> (i64, String) {
         let answer = self.answer(method, params).await;
         let error = &answer["error"];
         (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
     }
 
-    async fn send(&self, raw: Bytes) -> B256 {
+    pub(super) async fn send(&self, raw: Bytes) -> B256 {
         serde_json::from_value(self.ask("eth_sendRawTransaction", json!([raw])).await).unwrap()
     }
 
-    async fn receipt(&self, hash: B256) -> Value {
+    pub(super) async fn receipt(&self, hash: B256) -> Value {
         self.ask("eth_getTransactionReceipt", json!([hash])).await
     }
 
     /// Puts [`CONTRACT`] on the chain with account 0's first transaction.
-    async fn deploy(&mut self) -> Address {
+    pub(super) async fn deploy(&mut self) -> Address {
         let input: Bytes = [&CREATION[..], &CONTRACT].concat().into();
         let request = json!({"from": key(0).address(), "data": input});
         let gas_limit = quantity(&self.ask("eth_estimateGas", json!([request])).await);
@@ -95,11 +101,11 @@ impl Node {
     }
 }
 
-fn quantity(value: &Value) -> u64 {
+pub(super) fn quantity(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap().strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
-async fn node() -> (Machine, Node) {
+pub(super) async fn node() -> (Machine, Node) {
     let machine = Machine::new(&FakeL1::new()).await;
     let node = Node::start(&machine, RpcLimits::default()).await;
     (machine, node)
@@ -419,9 +425,14 @@ async fn output_root_commits_to_the_block() {
     assert_eq!(output["outputRoot"], json!(sealed.output_root()));
     assert_eq!(output["blockRef"]["hash"], json!(sealed.hash));
     let status = node.ask("optimism_syncStatus", json!([])).await;
+    assert_eq!((&status["head_l1"]["number"], &status["cross_unsafe_l2"]["number"]), (&json!(0), &json!(1)));
     assert_eq!((&status["unsafe_l2"]["number"], &status["safe_l2"]["number"]), (&json!(1), &json!(0)));
     let config = node.ask("optimism_rollupConfig", json!([])).await;
-    assert_eq!(serde_json::from_value::<lockstep_primitives::RollupConfig>(config).unwrap(), rollup());
+    assert_eq!(config["genesis"]["l2"]["number"], 0);
+    assert_eq!((&config["l2_chain_id"], &config["block_time"]), (&json!(901_337), &json!(1)));
+    assert_eq!(config["batch_inbox_address"], json!(rollup().contracts.inbox));
+    let ours = config["lockstep"].clone();
+    assert_eq!(serde_json::from_value::<lockstep_primitives::RollupConfig>(ours).unwrap(), rollup());
     assert_eq!(node.ask("eth_chainId", json!([])).await, "0xdc0d9");
     assert_eq!(node.ask("net_version", json!([])).await, "901337");
 }
