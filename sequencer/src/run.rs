@@ -173,6 +173,12 @@ async fn start(
         node: NodeView { data_limits: limits_seen, l1: l1_heads_seen, executor: config.executor_options() },
     };
     let http = HttpOptions { listen: config.listen, limits: config.rpc.clone() };
+    if let Some(listen) = config.admin_listen {
+        let admin = rpc::admin_module(context.clone())?;
+        let server = http::serve(HttpOptions::new(listen), admin, readiness.clone(), stop.clone()).await?;
+        info!(address = %server.local_addr(), "sequencer serves admin methods");
+        tasks.spawn(async move { Ok(server.stopped().await?) });
+    }
     let server = http::serve(http, rpc::module(context)?, readiness, stop.clone()).await?;
     info!(address = %server.local_addr(), "sequencer serves JSON-RPC");
     let address = server.local_addr();

@@ -3,6 +3,7 @@
 //! Handlers parse, ask and answer. What they may use stands in [`RpcContext`]; [`module`] puts them together.
 
 mod account;
+mod admin;
 mod api;
 mod args;
 mod call;
@@ -36,6 +37,21 @@ macro_rules! methods {
             $handler(&api, Args::new(&params)?).await
         })?;
     )*};
+}
+
+/// What an operator may ask, for an address that nobody else reaches.
+///
+/// # Errors
+/// Two methods have the same name.
+pub fn admin_module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError> {
+    let mut module = RpcModule::new(Api::new(context));
+    methods!(module {
+        "admin_nodeInfo" => admin::node_info,
+        "admin_peers" => admin::peers,
+        "admin_sequencerActive" => admin::sequencer_active,
+        "admin_setLogFilter" => admin::set_log_filter,
+    });
+    Ok(module.remove_context())
 }
 
 /// All methods and subscriptions of the sequencer.
