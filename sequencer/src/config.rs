@@ -35,6 +35,9 @@ pub struct SequencerConfig {
     /// Address of the L2 JSON-RPC, HTTP and WebSocket; port 0 takes a free one.
     #[arg(long, env = "LOCKSTEP_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9545")]
     pub listen: SocketAddr,
+    /// Address of the `admin_` methods, on this machine only; none: they are not served.
+    #[arg(long, env = "LOCKSTEP_ADMIN_LISTEN", value_name = "ADDRESS", value_parser = parse_loopback)]
+    pub admin_listen: Option<SocketAddr>,
     /// Time between blocks. Timestamps are whole seconds, so there is at most one block each second.
     #[arg(long, env = "LOCKSTEP_BLOCK_TIME", value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub block_time: Duration,
@@ -93,6 +96,7 @@ impl SequencerConfig {
             l1_rpc,
             verifier_rpc: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 9545)),
+            admin_listen: None,
             block_time: Duration::from_secs(1),
             block_mode: BlockMode::Interval,
             l1_confirmations: 0,
@@ -113,6 +117,16 @@ impl SequencerConfig {
 
     pub(crate) fn executor_options(&self) -> Options {
         Options::new(self.executor_mode, self.executor_threads.map(usize::from))
+    }
+}
+
+/// Whoever reaches the address may do what an operator may.
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|error| format!("{error}"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("must be an address of this machine alone".into())
     }
 }
 
@@ -153,5 +167,15 @@ mod tests {
         let parsed = Command::try_parse_from(flags).unwrap().config;
         let new = SequencerConfig::new("rollup.json".into(), "url", "l1".into());
         assert_eq!(format!("{parsed:?}"), format!("{new:?}"));
+    }
+
+    #[test]
+    fn admin_methods_are_served_on_this_machine_alone() {
+        for address in ["127.0.0.1:9549", "[::1]:0"] {
+            assert_eq!(parse_loopback(address).unwrap().to_string(), address);
+        }
+        for address in ["0.0.0.0:9549", "192.0.2.1:9549", "[::]:9549", "localhost"] {
+            assert!(parse_loopback(address).is_err(), "{address}");
+        }
     }
 }

@@ -39,4 +39,6 @@ pub use backpressure::{MAX_BLOCK_BYTES, Throttle};
 pub use config::{BlockMode, SequencerConfig, SequencerHooks};
 pub use l1::L1Source;
 pub use run::run;
-pub use safe::{DerivedBlock, DerivedChain, DerivedHeads, VerifierError, VerifierRpc};
+pub use safe::{
+    DerivedBlock, DerivedChain, DerivedHeads, DerivedStatus, L1Heads, L1Ref, VerifierError, VerifierRpc,
+};

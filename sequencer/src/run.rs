@@ -26,7 +26,7 @@ use crate::{
     lease,
     pending::Pending,
     pool::PoolLimits,
-    rpc::{self, Heads, RpcContext},
+    rpc::{self, Heads, NodeView, RpcContext},
     safe::{self, DerivedChain, VerifierRpc},
     submit::Pool,
 };
@@ -139,6 +139,7 @@ async fn start(
     let (anchor, anchors) = watch::channel(chain.head().block_ref.l1_origin);
     let (views, views_seen) = watch::channel(l1::L1View::default());
     let (derived, derived_seen) = watch::channel(None);
+    let (l1_heads, l1_heads_seen) = watch::channel(None);
     let (new_blocks, _) = broadcast::channel(BLOCK_CHANNEL);
     let l1: Arc<dyn crate::L1Source> = Arc::new(l1);
     let verifier: Option<Arc<dyn DerivedChain>> = verifier.map(|rpc| Arc::new(rpc) as _);
@@ -148,7 +149,7 @@ async fn start(
         anchor,
         verifier: verifier.clone(),
         derived: derived_seen,
-        limits: limits_seen,
+        limits: limits_seen.clone(),
         heads,
         new_blocks: new_blocks.clone(),
         pending: pending.clone(),
@@ -174,7 +175,15 @@ async fn start(
         heads: heads_seen,
         new_blocks,
         limits: rpc::RpcLimits::default(),
+        node: NodeView { data_limits: limits_seen, l1: l1_heads_seen, executor: config.executor_options() },
     };
+    if let Some(listen) = config.admin_listen {
+        let admin = rpc::admin_module(context.clone())?;
+        let options = HttpOptions { loopback_only: true, ..HttpOptions::new(listen) };
+        let server = http::serve(options, admin, readiness.clone(), stop.clone()).await?;
+        info!(address = %server.local_addr(), "sequencer serves admin methods");
+        tasks.spawn(async move { Ok(server.stopped().await?) });
+    }
     let http = HttpOptions {
         limits: config.rpc.clone(),
         priority: rpc::SUBMISSIONS,
@@ -188,7 +197,7 @@ async fn start(
     tasks.spawn(done(l1::follow(l1, follow, anchors, views, stop.clone())));
     tasks.spawn(done(backpressure::follow(index, config.throttle, limits, stop.clone())));
     if let Some(verifier) = verifier {
-        tasks.spawn(done(safe::follow(verifier, config.verifier_poll, derived, stop.clone())));
+        tasks.spawn(done(safe::follow(verifier, config.verifier_poll, derived, l1_heads, stop.clone())));
     }
     let engine_stop = stop.clone();
     tasks.spawn(async move { Ok(engine.run(engine_stop).await?) });

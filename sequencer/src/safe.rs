@@ -9,7 +9,7 @@ use alloy::{
 use jsonrpsee::core::async_trait;
 use lockstep_l1::connect;
 use lockstep_primitives::{BlockId, BlockInputs, BlockNumber};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -21,6 +21,45 @@ pub struct DerivedHeads {
     pub safe: BlockId,
     /// Latest block derivable from final L1 blocks.
     pub finalized: BlockId,
+}
+
+/// A block of L1, as op-node tells of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L1Ref {
+    /// Hash of the block.
+    pub hash: B256,
+    /// Number of the block.
+    pub number: u64,
+    /// Hash of its parent.
+    pub parent_hash: B256,
+    /// Seconds since the Unix epoch.
+    pub timestamp: u64,
+}
+
+/// L1 as the verifier sees it, with op-node's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct L1Heads {
+    /// Newest block that is fully processed.
+    pub current_l1: L1Ref,
+    /// As `finalized_l1`; op-node keeps this name for old clients.
+    pub current_l1_finalized: L1Ref,
+    /// Newest block.
+    pub head_l1: L1Ref,
+    /// Newest block that is unlikely to be reorganised out.
+    pub safe_l1: L1Ref,
+    /// Newest final block.
+    pub finalized_l1: L1Ref,
+}
+
+/// What the verifier says: of the chain, and of L1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DerivedStatus {
+    /// The heads that L1 alone gives.
+    pub heads: DerivedHeads,
+    /// L1 itself.
+    pub l1: L1Heads,
 }
 
 /// A block as L1 defines it.
@@ -41,11 +80,11 @@ pub struct VerifierError(pub String);
 /// A verifier, as far as the sequencer asks it.
 #[async_trait]
 pub trait DerivedChain: Send + Sync + 'static {
-    /// The heads.
+    /// The heads of both layers.
     ///
     /// # Errors
     /// [`VerifierError`] if it does not answer.
-    async fn heads(&self) -> Result<DerivedHeads, VerifierError>;
+    async fn status(&self) -> Result<DerivedStatus, VerifierError>;
 
     /// A derived block; `None` if it is not derived, or not kept any more.
     ///
@@ -72,6 +111,8 @@ impl VerifierRpc {
 
 #[derive(Debug, Deserialize)]
 struct SyncStatus {
+    #[serde(flatten)]
+    l1: L1Heads,
     safe_l2: SyncedBlock,
     finalized_l2: SyncedBlock,
 }
@@ -90,13 +131,14 @@ impl From<SyncedBlock> for BlockId {
 
 #[async_trait]
 impl DerivedChain for VerifierRpc {
-    async fn heads(&self) -> Result<DerivedHeads, VerifierError> {
+    async fn status(&self) -> Result<DerivedStatus, VerifierError> {
         let status: SyncStatus = self
             .provider
             .raw_request("optimism_syncStatus".into(), ())
             .await
             .map_err(|error| VerifierError(error.to_string()))?;
-        Ok(DerivedHeads { safe: status.safe_l2.into(), finalized: status.finalized_l2.into() })
+        let heads = DerivedHeads { safe: status.safe_l2.into(), finalized: status.finalized_l2.into() };
+        Ok(DerivedStatus { heads, l1: status.l1 })
     }
 
     async fn block(&self, number: BlockNumber) -> Result<Option<DerivedBlock>, VerifierError> {
@@ -107,18 +149,19 @@ impl DerivedChain for VerifierRpc {
     }
 }
 
-/// Publishes the verifier's heads until `shutdown`.
+/// Publishes what the verifier says until `shutdown`.
 pub(crate) async fn follow(
     verifier: Arc<dyn DerivedChain>,
     poll: Duration,
     heads: watch::Sender<Option<DerivedHeads>>,
+    l1: watch::Sender<Option<L1Heads>>,
     shutdown: CancellationToken,
 ) {
     let mut answers = true;
     loop {
         let asked = tokio::select! {
             () = shutdown.cancelled() => return,
-            asked = verifier.heads() => asked,
+            asked = verifier.status() => asked,
         };
         match (&asked, answers) {
             (Ok(_), false) => info!("verifier answers"),
@@ -128,7 +171,8 @@ pub(crate) async fn follow(
         answers = asked.is_ok();
         if let Ok(found) = asked {
             // Also if nothing changed: the engine may not have managed to follow yet.
-            heads.send_replace(Some(found));
+            heads.send_replace(Some(found.heads));
+            l1.send_replace(Some(found.l1));
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -145,11 +189,12 @@ mod tests {
     #[test]
     fn op_nodes_sync_status_is_understood() {
         let status: SyncStatus = serde_json::from_value(serde_json::json!({
-            "current_l1": {"number": 9, "hash": B256::ZERO},
+            "current_l1": {"number": 9, "hash": B256::ZERO, "parentHash": B256::ZERO, "timestamp": 5},
             "safe_l2": {"number": 7, "hash": B256::repeat_byte(1), "sequenceNumber": 0},
             "finalized_l2": {"number": 3, "hash": B256::repeat_byte(2)},
         }))
         .unwrap();
+        assert_eq!((status.l1.current_l1.number, status.l1.current_l1.timestamp), (9, 5));
         assert_eq!(BlockId::from(status.safe_l2), BlockId { number: 7, hash: B256::repeat_byte(1) });
     }
 }

@@ -35,14 +35,17 @@ pub async fn run_script(name: &str, input: &Value) -> eyre::Result<Value> {
     serde_json::from_str(last).wrap_err_with(|| format!("{name} printed no result\n{stdout}\n{stderr}"))
 }
 
-/// Installs the packages of the lock file, once per process, where they are missing.
+/// Installs the packages of the lock file, once per process, where they are missing or of an older lock file.
 async fn packages() -> eyre::Result<()> {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     INSTALLED.get_or_try_init(install).await.copied()
 }
 
 async fn install() -> eyre::Result<()> {
-    if scripts().join("node_modules/.package-lock.json").is_file() {
+    let written = |file: &str| scripts().join(file).metadata().and_then(|data| data.modified()).ok();
+    if written("node_modules/.package-lock.json")
+        .is_some_and(|installed| written("package-lock.json") <= Some(installed))
+    {
         return Ok(());
     }
     let status = Command::new("npm")

@@ -8,7 +8,7 @@ use jsonrpsee::{
     core::RegisterMethodError,
     types::{ErrorObjectOwned, Params, error::INTERNAL_ERROR_CODE, error::INVALID_PARAMS_CODE},
 };
-use lockstep_primitives::{BlockNumber, Genesis, L1BlockRef, L2BlockRef, RollupConfig};
+use lockstep_primitives::{BlockNumber, Genesis, L1BlockRef, L2BlockRef, OpRollupConfig, RollupConfig};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::error;
@@ -38,7 +38,9 @@ type Answer = Result<Value, ErrorObjectOwned>;
 pub(crate) fn module(context: Context) -> Result<RpcModule<()>, RegisterMethodError> {
     let mut module = RpcModule::new(context);
     module.register_method("optimism_syncStatus", |_, context, _| sync_status(&context.status.get()))?;
-    module.register_method("optimism_rollupConfig", |_, context, _| rollup_config(context))?;
+    module.register_method("optimism_rollupConfig", |_, context, _| {
+        json!(OpRollupConfig::new(&context.config, context.genesis.hash))
+    })?;
     module.register_method("optimism_version", |_, _, _| env!("CARGO_PKG_VERSION"))?;
     module.register_blocking_method("optimism_outputAtBlock", |params, context, _| {
         output_at_block(&context, block_number(&params)?)
@@ -106,50 +108,6 @@ fn l2_ref(block: &L2BlockRef) -> Value {
         "timestamp": block.timestamp,
         "l1origin": { "hash": block.l1_origin.hash, "number": block.l1_origin.number },
         "sequenceNumber": block.sequence_number,
-    })
-}
-
-/// op-node's shape, as far as it has words for what Lockstep has.
-fn rollup_config(context: &Context) -> Value {
-    let Context { config, genesis, .. } = context;
-    let (chain, system) = (&config.chain, &config.chain.system);
-    let mut scalar = [0u8; 32];
-    scalar[0] = 1;
-    scalar[24..28].copy_from_slice(&system.blob_base_fee_scalar.to_be_bytes());
-    scalar[28..].copy_from_slice(&system.base_fee_scalar.to_be_bytes());
-    json!({
-        "genesis": {
-            "l1": config.genesis.l1,
-            "l2": { "hash": genesis.hash, "number": 0 },
-            "l2_time": config.genesis.l2_timestamp,
-            "system_config": {
-                "overhead": B256::ZERO,
-                "scalar": B256::from(scalar),
-                "gasLimit": system.gas_limit,
-                "minBaseFee": system.min_base_fee,
-                "daFootprintGasScalar": system.da_footprint_gas_scalar,
-            },
-        },
-        "max_sequencer_drift": chain.max_sequencer_drift,
-        "seq_window_size": chain.force_delay,
-        "l1_chain_id": chain.l1_chain_id,
-        "l2_chain_id": chain.l2_chain_id,
-        "regolith_time": 0,
-        "canyon_time": 0,
-        "delta_time": 0,
-        "ecotone_time": 0,
-        "fjord_time": 0,
-        "granite_time": 0,
-        "holocene_time": 0,
-        "isthmus_time": 0,
-        "jovian_time": 0,
-        "batch_inbox_address": config.contracts.inbox,
-        "deposit_contract_address": config.contracts.portal,
-        "l1_system_config_address": config.contracts.system_config,
-        "chain_op_config": {
-            "eip1559Elasticity": system.eip1559_elasticity,
-            "eip1559Denominator": system.eip1559_denominator,
-        },
     })
 }
 

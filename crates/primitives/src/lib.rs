@@ -11,6 +11,7 @@ mod block;
 mod config;
 mod genesis;
 mod ids;
+mod op_node;
 mod output;
 pub mod predeploys;
 
@@ -20,6 +21,7 @@ pub use config::{
 };
 pub use genesis::Genesis;
 pub use ids::{BlockId, BlockNumber, L1BlockNumber, TxIndex};
+pub use op_node::OpRollupConfig;
 pub use output::{OutputRootProof, output_root};
 
 pub use alloy_consensus::Header;

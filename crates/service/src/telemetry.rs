@@ -1,8 +1,9 @@
 //! Logs: one line per event on standard error, for people or for machines.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
-use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, util::TryInitError};
+use tracing_subscriber::{EnvFilter, Registry, filter::ParseError, fmt, reload, util::TryInitError};
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How a log event is written.
@@ -50,14 +51,21 @@ pub enum TelemetryError {
     /// Another part of this process was first.
     #[error("logging is already set up in this process")]
     AlreadySet(#[source] TryInitError),
+    /// Nothing logs.
+    #[error("logging is not set up in this process")]
+    NotSet,
 }
+
+/// The filter of the process, as [`set_filter`] changes it.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Sends the events of the whole process to standard error. Call once, in `main`.
 ///
 /// # Errors
 /// [`TelemetryError::Filter`] for a filter that does not parse, [`TelemetryError::AlreadySet`] on a second call.
 pub fn init(args: &TelemetryArgs) -> Result<(), TelemetryError> {
-    let registry = tracing_subscriber::registry().with(filter(&args.filter)?);
+    let (layer, handle) = reload::Layer::new(filter(&args.filter)?);
+    let registry = tracing_subscriber::registry().with(layer);
     match args.format {
         LogFormat::Text => {
             let colours = io::stderr().is_terminal();
@@ -67,7 +75,18 @@ pub fn init(args: &TelemetryArgs) -> Result<(), TelemetryError> {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init()
         }
     }
-    .map_err(TelemetryError::AlreadySet)
+    .map_err(TelemetryError::AlreadySet)?;
+    FILTER.get_or_init(|| handle);
+    Ok(())
+}
+
+/// Changes what is logged.
+///
+/// # Errors
+/// [`TelemetryError::Filter`] for a filter that does not parse, [`TelemetryError::NotSet`] before [`init`].
+pub fn set_filter(text: &str) -> Result<(), TelemetryError> {
+    let handle = FILTER.get().ok_or(TelemetryError::NotSet)?;
+    handle.reload(filter(text)?).map_err(|_| TelemetryError::NotSet)
 }
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
@@ -80,6 +99,17 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn filter_is_changed_while_the_process_runs() {
+        assert!(matches!(set_filter("debug"), Err(TelemetryError::NotSet)));
+        init(&TelemetryArgs { filter: "warn".into(), ..TelemetryArgs::default() }).unwrap();
+        assert!(!tracing::enabled!(tracing::Level::INFO));
+        set_filter("debug").unwrap();
+        assert!(tracing::enabled!(tracing::Level::DEBUG));
+        assert!(matches!(set_filter("info,=,="), Err(TelemetryError::Filter { .. })));
+        assert!(tracing::enabled!(tracing::Level::DEBUG));
+    }
 
     #[test]
     fn filter_names_the_text_that_it_refuses() {

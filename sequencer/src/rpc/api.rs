@@ -9,7 +9,7 @@ use lockstep_state::Overlay;
 use lockstep_stf::Rules;
 use tokio::sync::Semaphore;
 
-use super::{Heads, PendingBlock, RpcContext, error::RpcError, filters::Filters};
+use super::{Heads, PendingBlock, RpcContext, error::RpcError, filters::Filters, lockstep::Replays};
 
 /// The context, and what the methods share among themselves.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct Api {
     pub(super) context: RpcContext,
     pub(super) rules: Rules,
     pub(super) filters: Filters,
+    pub(super) replays: Replays,
     calls: Arc<Semaphore>,
     traces: Arc<Semaphore>,
 }
@@ -26,6 +27,7 @@ impl Api {
         Self {
             rules: Rules::new(context.rollup.chain.l2_chain_id),
             filters: Filters::new(context.limits.max_filters, context.limits.filter_lifetime),
+            replays: Replays::new(context.node.executor.clone()),
             calls: Arc::new(Semaphore::new(context.limits.concurrent_calls)),
             traces: Arc::new(Semaphore::new(context.limits.concurrent_traces)),
             context,

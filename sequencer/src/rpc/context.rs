@@ -4,10 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::{Address, B256, Bytes};
 use jsonrpsee::core::async_trait;
+use lockstep_executor::Options;
 use lockstep_index::Index;
 use lockstep_primitives::{Header, L2BlockRef, OpReceiptEnvelope, OpTxEnvelope, RollupConfig, SealedBlock};
 use lockstep_state::{Overlay, StateStore};
 use tokio::sync::{broadcast, watch};
+
+use crate::{backpressure::DataLimits, safe::L1Heads};
 
 /// Everything that a method may use.
 #[derive(Clone)]
@@ -28,6 +31,19 @@ pub struct RpcContext {
     pub new_blocks: broadcast::Sender<Arc<SealedBlock>>,
     /// Bounds on what one call may cost.
     pub limits: RpcLimits,
+    /// What the parts beside the chain tell.
+    pub node: NodeView,
+}
+
+/// What the parts of the sequencer beside the chain tell.
+#[derive(Clone, Debug)]
+pub struct NodeView {
+    /// What blocks may hold while data waits for L1.
+    pub(crate) data_limits: watch::Receiver<DataLimits>,
+    /// L1 as the verifier sees it; `None` until it has answered.
+    pub(crate) l1: watch::Receiver<Option<L1Heads>>,
+    /// How blocks are executed.
+    pub(crate) executor: Options,
 }
 
 impl std::fmt::Debug for RpcContext {

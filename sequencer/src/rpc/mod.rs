@@ -3,6 +3,7 @@
 //! Handlers parse, ask and answer. What they may use stands in [`RpcContext`]; [`module`] puts them together.
 
 mod account;
+mod admin;
 mod api;
 mod args;
 mod call;
@@ -12,6 +13,7 @@ mod error;
 mod estimate;
 mod fees;
 mod filters;
+mod lockstep;
 mod logs;
 mod node;
 mod optimism;
@@ -21,8 +23,8 @@ mod trace;
 mod view;
 
 pub use context::{
-    Heads, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi, PoolContent, PoolStatus,
-    PooledTransaction, RpcContext, RpcLimits, SubmitError,
+    Heads, NodeView, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi, PoolContent,
+    PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
 };
 
 use jsonrpsee::RpcModule;
@@ -40,6 +42,21 @@ macro_rules! methods {
             $handler(&api, Args::new(&params)?).await
         })?;
     )*};
+}
+
+/// What an operator may ask, for an address that nobody else reaches.
+///
+/// # Errors
+/// Two methods have the same name.
+pub fn admin_module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError> {
+    let mut module = RpcModule::new(Api::new(context));
+    methods!(module {
+        "admin_nodeInfo" => admin::node_info,
+        "admin_peers" => admin::peers,
+        "admin_sequencerActive" => admin::sequencer_active,
+        "admin_setLogFilter" => admin::set_log_filter,
+    });
+    Ok(module.remove_context())
 }
 
 /// All methods and subscriptions of the sequencer.
@@ -100,6 +117,14 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "optimism_outputAtBlock" => optimism::output_at_block,
         "optimism_syncStatus" => optimism::sync_status,
         "optimism_rollupConfig" => optimism::rollup_config,
+        "optimism_version" => optimism::version,
+
+        "lockstep_batchOfBlock" => lockstep::batch_of_block,
+        "lockstep_transactionStatus" => lockstep::transaction_status,
+        "lockstep_blockAccessList" => lockstep::block_access_list,
+        "lockstep_blockSchedule" => lockstep::block_schedule,
+        "lockstep_estimateTotalFee" => lockstep::estimate_total_fee,
+        "lockstep_status" => lockstep::status,
 
         "debug_traceTransaction" => trace::geth::trace_transaction,
         "debug_traceCall" => trace::geth::trace_call,

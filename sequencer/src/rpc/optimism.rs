@@ -3,10 +3,12 @@
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::B256;
 use lockstep_index::block::StoredHeader;
-use lockstep_primitives::{L2BlockRef, RollupConfig, output_root};
+use lockstep_primitives::{L2BlockRef, OpRollupConfig, output_root};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{api::Api, args::Args, error::RpcError};
+use crate::safe::L1Heads;
 
 /// A block on either layer, in OP's JSON.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -53,10 +55,17 @@ pub(super) struct Output {
     sync_status: SyncStatus,
 }
 
-/// `optimism_syncStatus`: the L2 heads. L1's heads are the verifier's to tell.
+/// `optimism_syncStatus`. L1 is the verifier's to tell: its blocks are all zero where none is configured, and until it
+/// has answered. Nothing is between unsafe and safe, so the heads there are one of them.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct SyncStatus {
+    #[serde(flatten)]
+    l1: L1Heads,
     unsafe_l2: BlockView,
+    cross_unsafe_l2: BlockView,
+    queued_unsafe_l2: BlockView,
+    pending_safe_l2: BlockView,
+    local_safe_l2: BlockView,
     safe_l2: BlockView,
     finalized_l2: BlockView,
 }
@@ -88,16 +97,29 @@ pub(super) async fn sync_status(api: &Api, args: Args) -> Result<SyncStatus, Rpc
 
 fn heads(api: &Api) -> SyncStatus {
     let heads = api.heads();
+    let (unsafe_l2, safe_l2) = (BlockView::from(heads.unsafe_head), BlockView::from(heads.safe));
     SyncStatus {
-        unsafe_l2: heads.unsafe_head.into(),
-        safe_l2: heads.safe.into(),
+        l1: api.context.node.l1.borrow().unwrap_or_default(),
+        unsafe_l2,
+        cross_unsafe_l2: unsafe_l2,
+        queued_unsafe_l2: unsafe_l2,
+        pending_safe_l2: safe_l2,
+        local_safe_l2: safe_l2,
+        safe_l2,
         finalized_l2: heads.finalized.into(),
     }
 }
 
-pub(super) async fn rollup_config(api: &Api, args: Args) -> Result<RollupConfig, RpcError> {
+/// `optimism_rollupConfig`: op-node's shape, and ours under `lockstep`.
+pub(super) async fn rollup_config(api: &Api, args: Args) -> Result<Value, RpcError> {
     args.end()?;
-    Ok(RollupConfig::clone(&api.context.rollup))
+    let genesis = api.header(BlockNumberOrTag::Earliest.into()).await?;
+    serde_json::to_value(OpRollupConfig::new(&api.context.rollup, genesis.hash)).map_err(RpcError::internal)
+}
+
+pub(super) async fn version(_api: &Api, args: Args) -> Result<&'static str, RpcError> {
+    args.end()?;
+    Ok(env!("CARGO_PKG_VERSION"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod backpressure;
 mod build;
 mod engine;
 mod pending;
+mod lockstep;
 mod rig;
 mod rpc;
 mod trace;

@@ -26,7 +26,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    DerivedBlock, DerivedChain, DerivedHeads, L1Source, Throttle, VerifierError,
+    DerivedBlock, DerivedChain, DerivedHeads, DerivedStatus, L1Source, Throttle, VerifierError,
     backpressure::{self, DataLimits},
     chain::Chain,
     config::BlockMode,
@@ -185,7 +185,7 @@ pub(super) struct FakeVerifier {
 
 #[async_trait]
 impl DerivedChain for FakeVerifier {
-    async fn heads(&self) -> Result<DerivedHeads, VerifierError> {
+    async fn status(&self) -> Result<DerivedStatus, VerifierError> {
         Err(VerifierError("tests publish heads themselves".into()))
     }
 

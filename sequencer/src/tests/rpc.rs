@@ -7,12 +7,13 @@ use alloy::{
     primitives::{Address, B256, Bytes, TxKind, U256, hex},
 };
 use jsonrpsee::RpcModule;
+use lockstep_executor::Options;
 use lockstep_primitives::{Header, SealedBlock};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::rig::{FakeL1, Machine, Sequencer, body, deposit, key, rollup, signed, transfer};
-use crate::rpc::{Heads, PoolApi, PoolStatus, RpcContext, RpcLimits, module};
+use crate::rpc::{Heads, NodeView, PoolApi, PoolStatus, RpcContext, RpcLimits, module};
 
 const NOBODY: Address = Address::repeat_byte(0x77);
 /// Without input: stores 42 in slot 0 and logs topic 7. With input: reverts with it.
@@ -34,7 +35,7 @@ impl Node {
     }
 
     /// Clients hear of the heads from `heads`.
-    fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
+    pub(super) fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
         let new_blocks = broadcast::channel(16).0;
         let module = module(RpcContext {
             index: sequencer.index.clone(),
@@ -45,6 +46,11 @@ impl Node {
             heads,
             new_blocks: new_blocks.clone(),
             limits,
+            node: NodeView {
+                data_limits: sequencer.limits.clone(),
+                l1: watch::channel(None).1,
+                executor: Options::default(),
+            },
         });
         Self { sequencer, module: module.unwrap(), new_blocks }
     }
@@ -82,7 +88,7 @@ impl Node {
     }
 
     /// Puts [`CONTRACT`] on the chain with account 0's first transaction.
-    async fn deploy(&mut self) -> Address {
+    pub(super) async fn deploy(&mut self) -> Address {
         let input: Bytes = [&CREATION[..], &CONTRACT].concat().into();
         let request = json!({"from": key(0).address(), "data": input});
         let gas_limit = quantity(&self.ask("eth_estimateGas", json!([request])).await);
@@ -100,7 +106,7 @@ pub(super) fn quantity(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap().strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
-async fn node() -> (Machine, Node) {
+pub(super) async fn node() -> (Machine, Node) {
     let machine = Machine::new(&FakeL1::new()).await;
     let node = Node::start(&machine, RpcLimits::default()).await;
     (machine, node)
@@ -420,9 +426,14 @@ async fn output_root_commits_to_the_block() {
     assert_eq!(output["outputRoot"], json!(sealed.output_root()));
     assert_eq!(output["blockRef"]["hash"], json!(sealed.hash));
     let status = node.ask("optimism_syncStatus", json!([])).await;
+    assert_eq!((&status["head_l1"]["number"], &status["cross_unsafe_l2"]["number"]), (&json!(0), &json!(1)));
     assert_eq!((&status["unsafe_l2"]["number"], &status["safe_l2"]["number"]), (&json!(1), &json!(0)));
     let config = node.ask("optimism_rollupConfig", json!([])).await;
-    assert_eq!(serde_json::from_value::<lockstep_primitives::RollupConfig>(config).unwrap(), rollup());
+    assert_eq!(config["genesis"]["l2"]["number"], 0);
+    assert_eq!((&config["l2_chain_id"], &config["block_time"]), (&json!(901_337), &json!(1)));
+    assert_eq!(config["batch_inbox_address"], json!(rollup().contracts.inbox));
+    let ours = config["lockstep"].clone();
+    assert_eq!(serde_json::from_value::<lockstep_primitives::RollupConfig>(ours).unwrap(), rollup());
     assert_eq!(node.ask("eth_chainId", json!([])).await, "0xdc0d9");
     assert_eq!(node.ask("net_version", json!([])).await, "901337");
 }

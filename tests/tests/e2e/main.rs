@@ -4,6 +4,7 @@
 
 mod batch;
 mod bridge;
+mod clients;
 mod dapps;
 mod forced;
 mod l1_reorg;
