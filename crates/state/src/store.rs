@@ -187,6 +187,7 @@ impl StateStore {
         let current = self.current()?;
         let parent = &staged.parent.snapshot;
         if (parent.tip(), parent.head) != (current.tip(), current.head)
+            || staged.parent() != current.head.number
             || number != current.head.number.next()
         {
             return Err(StateError::Stale { number, staged_on: staged.parent(), head: current.head.number });

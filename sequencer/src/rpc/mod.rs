@@ -2,6 +2,7 @@
 //!
 //! Handlers parse, ask and answer. What they may use stands in [`RpcContext`]; [`module`] puts them together.
 
+mod access_list;
 mod account;
 mod api;
 mod args;
@@ -12,10 +13,15 @@ mod error;
 mod estimate;
 mod fees;
 mod filters;
+mod hex;
 mod logs;
 mod node;
 mod optimism;
+mod overrides;
 mod pubsub;
+mod refusal;
+mod request;
+mod simulate;
 mod submit;
 mod view;
 
@@ -77,6 +83,8 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
 
         "eth_call" => call::call,
         "eth_estimateGas" => estimate::estimate_gas,
+        "eth_createAccessList" => access_list::create_access_list,
+        "eth_simulateV1" => simulate::simulate,
         "eth_gasPrice" => fees::gas_price,
         "eth_maxPriorityFeePerGas" => fees::max_priority_fee,
         "eth_feeHistory" => fees::fee_history,
