@@ -261,7 +261,7 @@ pub(super) fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Re
     if request.blob_versioned_hashes.as_ref().is_some_and(|hashes| !hashes.is_empty()) {
         return Err(RpcError::Call("L2 has no blob transactions".to_owned()));
     }
-    let tx_type = request.minimal_tx_type() as u8;
+    let tx_type = tx_type(&request);
     let data = request.input.try_into_unique_input().map_err(|_| {
         let text = "both \"data\" and \"input\" are set and not equal. Please use \"input\" to pass transaction call data";
         RpcError::Call(text.to_owned())
@@ -282,6 +282,19 @@ pub(super) fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Re
         authorization_list: authorizations.into_iter().map(Either::Left).collect(),
         ..TxEnv::default()
     })
+}
+
+/// The first type that has the fields; as in geth, the type that the caller names counts for nothing.
+const fn tx_type(request: &TransactionRequest) -> u8 {
+    if request.authorization_list.is_some() {
+        4
+    } else if request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some() {
+        2
+    } else if request.access_list.is_some() {
+        1
+    } else {
+        0
+    }
 }
 
 fn outcome(result: ExecutionResult<OpHaltReason>) -> Outcome {

@@ -128,6 +128,7 @@ const fn submission_code(refused: &SubmitError) -> Option<i32> {
     Some(match refused {
         SubmitError::AlreadyKnown => code::ALREADY_KNOWN,
         SubmitError::InvalidSender => code::INVALID_SENDER,
+        SubmitError::ReplacementUnderpriced => code::REPLACEMENT,
         SubmitError::NonceTooLow { .. } => code::NONCE_TOO_LOW,
         SubmitError::NonceTooHigh { .. } => code::NONCE_TOO_HIGH,
         SubmitError::Underpriced { .. } => code::BASE_FEE_TOO_LOW,
@@ -241,8 +242,9 @@ mod tests {
         let refusals = [
             (SubmitError::NonceTooLow { next: 2, tx: 1 }, "nonce too low", Some(-38010)),
             (SubmitError::AlreadyKnown, "already known", Some(1000)),
-            (SubmitError::ReplacementUnderpriced, "replacement transaction underpriced", None),
+            (SubmitError::ReplacementUnderpriced, "replacement transaction underpriced", Some(1002)),
             (SubmitError::IntrinsicGas { gas: 1, needed: 21_000 }, "intrinsic gas too low", Some(-38013)),
+            (SubmitError::TipAboveFeeCap, "max priority fee per gas higher than max fee per gas", None),
             (SubmitError::ExceedsBlockGasLimit, "exceeds block gas limit", Some(-38015)),
             (
                 SubmitError::InsufficientFunds { balance: U256::ZERO, cost: U256::ONE },

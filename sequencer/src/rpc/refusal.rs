@@ -9,6 +9,8 @@ pub(super) mod code {
     pub(in crate::rpc) const ALREADY_KNOWN: i32 = 1000;
     /// The signature recovers to no account.
     pub(in crate::rpc) const INVALID_SENDER: i32 = 1001;
+    /// Another transaction with the nonce pays as much.
+    pub(in crate::rpc) const REPLACEMENT: i32 = 1002;
     /// The nonce is used.
     pub(in crate::rpc) const NONCE_TOO_LOW: i32 = -38010;
     /// The nonce is not next.

@@ -61,7 +61,8 @@ const ACCOUNT: &[(&str, Check)] =
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = checked(Map::deserialize(deserializer)?, MESSAGE).map_err(D::Error::custom)?;
+        let mut fields = checked(Map::deserialize(deserializer)?, MESSAGE).map_err(D::Error::custom)?;
+        fields.remove("type"); // counts for nothing, known or not
         serde_json::from_value(fields.into()).map(Self).map_err(D::Error::custom)
     }
 }
