@@ -36,6 +36,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const LEAVE: Duration = Duration::from_secs(3);
 /// Sealed blocks that a slow subscriber may lag behind.
 const BLOCK_CHANNEL: usize = 256;
+/// Pooled transactions that a slow filter may lag behind.
+const TRANSACTION_CHANNEL: usize = 4_096;
 
 /// Runs a sequencer until `shutdown`.
 ///
@@ -168,6 +170,7 @@ async fn start(
         pool: Arc::new(pool),
         heads: heads_seen,
         new_blocks,
+        new_transactions: broadcast::channel(TRANSACTION_CHANNEL).0,
         limits: rpc::RpcLimits::default(),
     };
     let http = HttpOptions { listen: config.listen, limits: config.rpc.clone() };

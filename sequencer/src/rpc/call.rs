@@ -10,9 +10,9 @@ use alloy_op_evm::{OpEvm, OpEvmContext, OpEvmFactory, OpTx, OpTxError};
 use lockstep_primitives::Header;
 use lockstep_state::{StateError, StateView};
 use lockstep_stf::{Rules, evm_env};
-use op_revm::{OpHaltReason, OpSpecId, OpTransaction};
+use op_revm::{OpHaltReason, OpSpecId, OpTransaction, precompiles::OpPrecompiles};
 use revm::{
-    Database,
+    Database, DatabaseRef,
     context::{TxEnv, either::Either},
     context_interface::result::{EVMError, ExecutionResult, HaltReason},
     database::CacheDB,
@@ -81,6 +81,62 @@ impl Base {
         let state = api.with_state(BlockId::number(header.number), |state| Ok(state.clone())).await?;
         Ok(Self { header, state, rules: api.rules, limits: api.context.limits })
     }
+
+    /// The state, and the environment of a transaction that runs on it.
+    pub(super) fn into_world(self) -> (CacheDB<StateView>, EvmEnv<OpSpecId>) {
+        let env = evm_env(&self.rules, &self.header);
+        (CacheDB::new(self.state), env)
+    }
+
+    /// Puts `request` on this base.
+    pub(super) fn prepare(self, request: Request) -> Result<Prepared<StateView>, RpcError> {
+        let limits = self.limits;
+        let (db, env) = self.into_world();
+        Prepared::new(db, env, &limits, request)
+    }
+}
+
+/// A message, and the world that it runs in with what the request overrides.
+#[derive(Debug)]
+pub(super) struct Prepared<S> {
+    pub(super) db: CacheDB<S>,
+    pub(super) env: EvmEnv<OpSpecId>,
+    /// Precompiles where the request put them; the EVM that runs the message must be given them.
+    pub(super) precompiles: PrecompilesMap,
+    message: TxEnv,
+    gas_cap: u64,
+}
+
+impl<S: DatabaseRef<Error = StateError>> Prepared<S> {
+    pub(super) fn new(
+        mut db: CacheDB<S>,
+        mut env: EvmEnv<OpSpecId>,
+        limits: &RpcLimits,
+        request: Request,
+    ) -> Result<Self, RpcError> {
+        if let Some(changes) = request.block {
+            if changes.beacon_root.is_some() {
+                let text = r#"block override "beaconRoot" is not supported for this RPC method"#;
+                return Err(RpcError::Call(text.to_owned()));
+            }
+            overrides::apply_to_block(&mut env.block_env, &changes);
+            let hashes = changes.block_hash.into_iter().flatten();
+            db.cache.block_hashes.extend(hashes.map(|(number, hash)| (U256::from(number), hash)));
+        }
+        let of_spec = OpPrecompiles::new_with_spec(env.cfg_env.spec).precompiles();
+        let mut precompiles = PrecompilesMap::from_static(of_spec);
+        overrides::apply_to_state(&mut db, &mut precompiles, request.state.unwrap_or_default())?;
+        let gas_cap = limits.call_gas.min(env.block_env.gas_limit);
+        let gas_cap = request.transaction.gas.map_or(gas_cap, |gas| gas.min(gas_cap));
+        let message = message(request.transaction, &env)?;
+        if message.gas_price == 0 {
+            env.block_env.basefee = 0; // a call that offers no price runs as if gas were free
+        }
+        env.cfg_env.disable_nonce_check = true;
+        env.cfg_env.disable_eip3607 = true;
+        env.cfg_env.tx_gas_limit_cap = Some(u64::MAX); // EIP-7825 binds transactions, not calls
+        Ok(Self { db, env, precompiles, message, gas_cap })
+    }
 }
 
 /// How a run ended.
@@ -121,34 +177,12 @@ impl Machine {
 impl<I: Inspector<OpEvmContext<Db>>> Machine<I> {
     /// A machine whose runs `inspector` sees.
     pub(super) fn inspected(base: Base, request: Request, inspector: I) -> Result<Self, RpcError> {
-        let Base { header, state, rules, limits } = base;
-        let mut env = evm_env(&rules, &header);
-        let mut db = CacheDB::new(state);
-        if let Some(changes) = request.block {
-            if changes.beacon_root.is_some() {
-                let text = r#"block override "beaconRoot" is not supported for this RPC method"#;
-                return Err(RpcError::Call(text.to_owned()));
-            }
-            overrides::apply_to_block(&mut env.block_env, &changes);
-            let hashes = changes.block_hash.into_iter().flatten();
-            db.cache.block_hashes.extend(hashes.map(|(number, hash)| (U256::from(number), hash)));
-        }
-        let gas_cap = limits.call_gas.min(env.block_env.gas_limit);
-        let gas_cap = request.transaction.gas.map_or(gas_cap, |gas| gas.min(gas_cap));
-        let message = message(request.transaction, &env)?;
-        if message.gas_price == 0 {
-            env.block_env.basefee = 0; // a call that offers no price runs as if gas were free
-        }
-        env.cfg_env.disable_nonce_check = true;
-        env.cfg_env.disable_eip3607 = true;
-        env.cfg_env.tx_gas_limit_cap = Some(u64::MAX); // EIP-7825 binds transactions, not calls
-        let inspector = (Deadline::after(limits.call_timeout), inspector);
+        let timeout = base.limits.call_timeout;
+        let Prepared { db, env, precompiles, message, gas_cap } = base.prepare(request)?;
+        let inspector = (Deadline::after(timeout), inspector);
         let mut evm = OpEvmFactory::<OpTx>::default().create_evm_with_inspector(db, env, inspector);
-        if let Some(changes) = request.state {
-            let (db, _, precompiles) = evm.components_mut();
-            overrides::apply_to_state(db, precompiles, changes)?;
-        }
-        Ok(Self { evm, message, gas_cap, timeout: limits.call_timeout })
+        *evm.components_mut().2 = precompiles;
+        Ok(Self { evm, message, gas_cap, timeout })
     }
 
     pub(super) const fn message(&self) -> &TxEnv {
@@ -190,10 +224,7 @@ impl<I: Inspector<OpEvmContext<Db>>> Machine<I> {
         &mut self,
         gas_limit: u64,
     ) -> Result<Result<ExecutionResult<OpHaltReason>, Refusal>, RpcError> {
-        let base = TxEnv { gas_limit, ..self.message.clone() };
-        // No bytes, no data fee: it is not part of gas, and the message is not signed yet.
-        let tx = OpTransaction { enveloped_tx: Some(Bytes::new()), ..OpTransaction::new(base) };
-        let result = self.evm.transact_raw(OpTx(tx));
+        let result = self.evm.transact_raw(transaction(&self.message, gas_limit));
         if self.evm.inspector().0.expired() {
             return Err(RpcError::Timeout(self.timeout.into()));
         }
@@ -207,6 +238,13 @@ impl<I: Inspector<OpEvmContext<Db>>> Machine<I> {
             Err(error) => Err(RpcError::internal(error.to_string())),
         }
     }
+}
+
+/// `message` as a transaction that may use `gas_limit`.
+pub(super) fn transaction(message: &TxEnv, gas_limit: u64) -> OpTx {
+    let base = TxEnv { gas_limit, ..message.clone() };
+    // No bytes, no data fee: it is not part of gas, and the message is not signed yet.
+    OpTx(OpTransaction { enveloped_tx: Some(Bytes::new()), ..OpTransaction::new(base) })
 }
 
 /// Stops a run that takes too long.
@@ -259,7 +297,8 @@ pub(super) fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Re
         return Err(RpcError::Call(text.to_owned()));
     }
     if request.blob_versioned_hashes.as_ref().is_some_and(|hashes| !hashes.is_empty()) {
-        return Err(RpcError::Call("L2 has no blob transactions".to_owned()));
+        let reason = "L2 has no blob transactions".to_owned();
+        return Err(RpcError::InvalidField { name: "blobVersionedHashes", reason });
     }
     let tx_type = tx_type(&request);
     let data = request.input.try_into_unique_input().map_err(|_| {

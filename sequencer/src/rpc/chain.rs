@@ -33,7 +33,10 @@ pub(super) async fn block_by_number(
     block_view(api, number.into(), full).await
 }
 
-pub(super) async fn block_by_hash(api: &Api, mut args: Args) -> Result<Option<RpcBlock<Transaction>>, RpcError> {
+pub(super) async fn block_by_hash(
+    api: &Api,
+    mut args: Args,
+) -> Result<Option<RpcBlock<Transaction>>, RpcError> {
     let Hash(hash) = args.required("block hash")?;
     let full = args.optional("full transactions")?.unwrap_or(false);
     args.end()?;
@@ -75,16 +78,16 @@ pub(super) async fn header_by_number(api: &Api, mut args: Args) -> Result<Option
     if number.is_pending() {
         return Ok(None); // execution-apis: a block that may still change has no header
     }
-    Ok(api.find(number.into()).await?.map(header_view))
+    Ok(api.find(number.into()).await?.as_ref().map(header_view))
 }
 
 pub(super) async fn header_by_hash(api: &Api, mut args: Args) -> Result<Option<RpcHeader>, RpcError> {
     let Hash(hash) = args.required("block hash")?;
     args.end()?;
-    Ok(api.find(hash.into()).await?.map(header_view))
+    Ok(api.find(hash.into()).await?.as_ref().map(header_view))
 }
 
-fn header_view(stored: StoredHeader) -> RpcHeader {
+fn header_view(stored: &StoredHeader) -> RpcHeader {
     view::header(&stored.header, stored.hash, None)
 }
 
@@ -165,7 +168,7 @@ pub(super) async fn raw_transaction_by_number_and_index(
     let Tag(number) = args.required("block number")?;
     let Number(index) = args.required("index")?;
     args.end()?;
-    Ok(stored_at(api, api.number(number), index).await?.map(raw))
+    Ok(stored_at(api, api.number(number), index).await?.as_ref().map(raw))
 }
 
 pub(super) async fn raw_transaction_by_hash_and_index(
@@ -176,10 +179,10 @@ pub(super) async fn raw_transaction_by_hash_and_index(
     let Number(index) = args.required("index")?;
     args.end()?;
     let Some(stored) = api.find(hash.into()).await? else { return Ok(None) };
-    Ok(stored_at(api, BlockNumber(stored.header.number), index).await?.map(raw))
+    Ok(stored_at(api, BlockNumber(stored.header.number), index).await?.as_ref().map(raw))
 }
 
-fn raw(stored: StoredTransaction) -> Bytes {
+fn raw(stored: &StoredTransaction) -> Bytes {
     stored.transaction.encoded_2718().into()
 }
 

@@ -121,10 +121,16 @@ impl Condition {
             min.as_ref().is_some_and(|min| value < min.0) || max.as_ref().is_some_and(|max| value > max.0)
         };
         if outside(header.number, &self.block_number_min, &self.block_number_max) {
-            return Ok(Err(format!("failed header check: block number {} outside the bounds", header.number)));
+            return Ok(Err(format!(
+                "failed header check: block number {} outside the bounds",
+                header.number
+            )));
         }
         if outside(header.timestamp, &self.timestamp_min, &self.timestamp_max) {
-            return Ok(Err(format!("failed header check: timestamp {} outside the bounds", header.timestamp)));
+            return Ok(Err(format!(
+                "failed header check: timestamp {} outside the bounds",
+                header.timestamp
+            )));
         }
         for (account, known) in &self.known_accounts.0 {
             let same = match known {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use alloy::eips::{eip2124::ForkHash, eip7840::BlobParams};
 use alloy::eips::eip7910::{EthConfig, EthForkConfig, SystemContract};
 use alloy::eips::{BlockNumberOrTag, eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
+use alloy::eips::{eip2124::ForkHash, eip7840::BlobParams};
 use alloy::primitives::{Address, B256, U64};
 use lockstep_stf::Rules;
 use op_revm::precompiles::OpPrecompiles;
@@ -79,8 +79,7 @@ pub(super) async fn capabilities(api: &Api, args: Args) -> Result<Capabilities, 
     let (oldest, window) = api.context.state.history()?;
     let all = Kept { disabled: false, oldest_block: U64::ZERO, delete_strategy: None };
     let window = json!({"type": "window", "retentionBlocks": U64::from(window)});
-    let state =
-        Kept { disabled: false, oldest_block: U64::from(oldest.0), delete_strategy: Some(window) };
+    let state = Kept { disabled: false, oldest_block: U64::from(oldest.0), delete_strategy: Some(window) };
     Ok(Capabilities {
         head: json!({"number": U64::from(head.number.0), "hash": head.hash}),
         state: state.clone(),
@@ -107,7 +106,8 @@ mod tests {
     #[test]
     fn fork_id_is_the_checksum_of_the_genesis_hash() {
         // EIP-2124: Frontier on mainnet.
-        let mainnet = alloy::primitives::b256!("d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3");
+        let mainnet =
+            alloy::primitives::b256!("d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3");
         assert_eq!(fork(&Rules::new(1), mainnet).fork_id.to_string(), "0xfc64ec04");
     }
 }

@@ -24,6 +24,8 @@ pub struct RpcContext {
     pub heads: watch::Receiver<Heads>,
     /// Blocks as they are sealed; each subscription subscribes to it.
     pub new_blocks: broadcast::Sender<Arc<SealedBlock>>,
+    /// Transactions as they enter the pool; filters and subscriptions subscribe to it.
+    pub new_transactions: broadcast::Sender<PooledTransaction>,
     /// Bounds on what one call may cost.
     pub limits: RpcLimits,
 }

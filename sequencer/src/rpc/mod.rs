@@ -113,6 +113,7 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "eth_simulateV1" => simulate::simulate,
         "eth_gasPrice" => fees::gas_price,
         "eth_maxPriorityFeePerGas" => fees::max_priority_fee,
+        "eth_baseFee" => fees::base_fee,
         "eth_feeHistory" => fees::fee_history,
         "eth_blobBaseFee" => fees::blob_base_fee,
 
@@ -123,6 +124,7 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "eth_getLogs" => logs::get_logs,
         "eth_newFilter" => filters::new_filter,
         "eth_newBlockFilter" => filters::new_block_filter,
+        "eth_newPendingTransactionFilter" => filters::new_pending_transaction_filter,
         "eth_getFilterChanges" => filters::filter_changes,
         "eth_getFilterLogs" => filters::filter_logs,
         "eth_uninstallFilter" => filters::uninstall_filter,

@@ -79,12 +79,17 @@ pub(super) async fn protocol_version(_api: &Api, args: Args) -> Result<U64, RpcE
 }
 
 /// Namespaces and their versions.
-pub(super) async fn modules(_api: &Api, args: Args) -> Result<BTreeMap<&'static str, &'static str>, RpcError> {
+pub(super) async fn modules(
+    _api: &Api,
+    args: Args,
+) -> Result<BTreeMap<&'static str, &'static str>, RpcError> {
     args.end()?;
     Ok(NAMESPACES.into_iter().map(|name| (name, "1.0")).collect())
 }
 
 /// Signing wants a key of the caller's account, whatever is to be signed.
 pub(super) async fn no_keys(_api: &Api, _args: Args) -> Result<(), RpcError> {
-    Err(RpcError::Call("unknown account: this node holds no keys; sign yourself and use eth_sendRawTransaction".to_owned()))
+    Err(RpcError::Call(
+        "unknown account: this node holds no keys; sign yourself and use eth_sendRawTransaction".to_owned(),
+    ))
 }

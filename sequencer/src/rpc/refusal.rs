@@ -66,8 +66,9 @@ const fn code_of(error: &InvalidTransaction) -> Option<i32> {
         InvalidTransaction::GasPriceLessThanBasefee => code::BASE_FEE_TOO_LOW,
         InvalidTransaction::CallGasCostMoreThanGasLimit { .. }
         | InvalidTransaction::GasFloorMoreThanGasLimit { .. } => code::INTRINSIC_GAS,
-        InvalidTransaction::LackOfFundForMaxFee { .. }
-        | InvalidTransaction::OverflowPaymentInTransaction => code::INSUFFICIENT_FUNDS,
+        InvalidTransaction::LackOfFundForMaxFee { .. } | InvalidTransaction::OverflowPaymentInTransaction => {
+            code::INSUFFICIENT_FUNDS
+        }
         InvalidTransaction::CallerGasLimitMoreThanBlock => code::BLOCK_GAS_LIMIT,
         InvalidTransaction::RejectCallerWithCode => code::SENDER_NOT_EOA,
         InvalidTransaction::CreateInitCodeSizeLimit => code::INIT_CODE_SIZE,

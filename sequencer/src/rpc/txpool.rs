@@ -39,7 +39,10 @@ pub(super) async fn content(api: &Api, args: Args) -> Result<Pooled<BySender<Tra
     Ok(Pooled { pending: by_sender(&content.pending, full), queued: by_sender(&content.queued, full) })
 }
 
-pub(super) async fn content_from(api: &Api, mut args: Args) -> Result<Pooled<ByNonce<Transaction>>, RpcError> {
+pub(super) async fn content_from(
+    api: &Api,
+    mut args: Args,
+) -> Result<Pooled<ByNonce<Transaction>>, RpcError> {
     let Account(sender) = args.required("address")?;
     args.end()?;
     let content = api.context.pool.content();

@@ -4,6 +4,9 @@
 mod admission;
 mod backpressure;
 mod build;
+mod calls;
+mod conformance;
 mod engine;
 mod rig;
 mod rpc;
+mod simulate;

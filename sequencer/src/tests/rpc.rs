@@ -12,30 +12,31 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::rig::{FakeL1, Machine, Sequencer, body, deposit, key, rollup, signed, transfer};
-use crate::rpc::{Heads, PoolApi, PoolStatus, RpcContext, RpcLimits, module};
+use crate::rpc::{Heads, PoolApi, PoolStatus, PooledTransaction, RpcContext, RpcLimits, module};
 
-const NOBODY: Address = Address::repeat_byte(0x77);
+pub(super) const NOBODY: Address = Address::repeat_byte(0x77);
 /// Without input: stores 42 in slot 0 and logs topic 7. With input: reverts with it.
 const CONTRACT: [u8; 22] = hex!("36600e57602a5f5560075f5fa1005b365f5f37365ffd");
 const CREATION: [u8; 10] = hex!("6016600a5f3960165ff3");
 
 /// A sequencer and the methods that a client calls.
-struct Node {
-    sequencer: Sequencer,
+pub(super) struct Node {
+    pub(super) sequencer: Sequencer,
     module: RpcModule<()>,
     new_blocks: broadcast::Sender<Arc<SealedBlock>>,
+    pub(super) new_transactions: broadcast::Sender<PooledTransaction>,
 }
 
 impl Node {
-    async fn start(machine: &Machine, limits: RpcLimits) -> Self {
+    pub(super) async fn start(machine: &Machine, limits: RpcLimits) -> Self {
         let sequencer = machine.start().await;
         let heads = sequencer.heads.clone();
         Self::told_by(sequencer, heads, limits)
     }
 
     /// Clients hear of the heads from `heads`.
-    fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
-        let new_blocks = broadcast::channel(16).0;
+    pub(super) fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
+        let (new_blocks, new_transactions) = (broadcast::channel(16).0, broadcast::channel(16).0);
         let module = module(RpcContext {
             index: sequencer.index.clone(),
             state: sequencer.engine.state().clone(),
@@ -43,45 +44,46 @@ impl Node {
             pool: Arc::new(sequencer.pool.clone()),
             heads,
             new_blocks: new_blocks.clone(),
+            new_transactions: new_transactions.clone(),
             limits,
         });
-        Self { sequencer, module: module.unwrap(), new_blocks }
+        Self { sequencer, module: module.unwrap(), new_blocks, new_transactions }
     }
 
-    async fn seal(&mut self) -> Arc<SealedBlock> {
+    pub(super) async fn seal(&mut self) -> Arc<SealedBlock> {
         let block = self.sequencer.seal().await;
         self.new_blocks.send(block.clone()).ok();
         block
     }
 
-    async fn answer(&self, method: &str, params: Value) -> Value {
+    pub(super) async fn answer(&self, method: &str, params: Value) -> Value {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let (response, _) = self.module.raw_json_request(&request, 1).await.unwrap();
         serde_json::from_str(response.get()).unwrap()
     }
 
-    async fn ask(&self, method: &str, params: Value) -> Value {
+    pub(super) async fn ask(&self, method: &str, params: Value) -> Value {
         let answer = self.answer(method, params).await;
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()
     }
 
-    async fn refusal(&self, method: &str, params: Value) -> (i64, String) {
+    pub(super) async fn refusal(&self, method: &str, params: Value) -> (i64, String) {
         let answer = self.answer(method, params).await;
         let error = &answer["error"];
         (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
     }
 
-    async fn send(&self, raw: Bytes) -> B256 {
+    pub(super) async fn send(&self, raw: Bytes) -> B256 {
         serde_json::from_value(self.ask("eth_sendRawTransaction", json!([raw])).await).unwrap()
     }
 
-    async fn receipt(&self, hash: B256) -> Value {
+    pub(super) async fn receipt(&self, hash: B256) -> Value {
         self.ask("eth_getTransactionReceipt", json!([hash])).await
     }
 
     /// Puts [`CONTRACT`] on the chain with account 0's first transaction.
-    async fn deploy(&mut self) -> Address {
+    pub(super) async fn deploy(&mut self) -> Address {
         let input: Bytes = [&CREATION[..], &CONTRACT].concat().into();
         let request = json!({"from": key(0).address(), "data": input});
         let gas_limit = quantity(&self.ask("eth_estimateGas", json!([request])).await);
@@ -95,11 +97,11 @@ impl Node {
     }
 }
 
-fn quantity(value: &Value) -> u64 {
+pub(super) fn quantity(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap().strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
-async fn node() -> (Machine, Node) {
+pub(super) async fn node() -> (Machine, Node) {
     let machine = Machine::new(&FakeL1::new()).await;
     let node = Node::start(&machine, RpcLimits::default()).await;
     (machine, node)
@@ -125,7 +127,8 @@ async fn nothing_of_a_block_is_shown_before_it_is_the_head() {
     for (method, params) in &questions {
         assert!(node.ask(method, params.clone()).await.is_null(), "{method}");
     }
-    assert_eq!(node.ask("eth_getLogs", json!([{"fromBlock": "0x1", "toBlock": "0x1"}])).await, json!([]));
+    let (_, message) = node.refusal("eth_getLogs", json!([{"fromBlock": "0x1", "toBlock": "0x1"}])).await;
+    assert_eq!(message, "block range extends beyond current head block");
     let waiting = node.ask("eth_getTransactionByHash", json!([hash])).await;
     assert_eq!((&waiting["hash"], &waiting["blockHash"]), (&json!(hash), &Value::Null));
     assert_eq!(node.ask("eth_getBalance", json!([NOBODY, "latest"])).await, "0x0");

@@ -10,14 +10,12 @@ use alloy::rpc::types::{
     Log as RpcLog, TransactionRequest,
     simulate::{SimCallResult, SimulateError},
 };
-use alloy_evm::{
-    Evm, EvmEnv, EvmFactory, block::SystemCaller, precompiles::PrecompilesMap,
-};
+use alloy_evm::{Evm, EvmEnv, EvmFactory, block::SystemCaller, precompiles::PrecompilesMap};
 use alloy_op_evm::{OpEvm, OpEvmFactory, OpTx, OpTxError};
 use lockstep_primitives::{BlockId, Header, OpReceiptEnvelope, OpTxEnvelope, SealedBlock, predeploys};
 use lockstep_state::StateView;
 use lockstep_stf::{evm_env, next_base_fee};
-use op_revm::{OpHaltReason, OpSpecId, OpTransaction};
+use op_revm::{OpHaltReason, OpSpecId};
 use revm::{
     Database as _,
     context::TxEnv,
@@ -91,13 +89,18 @@ impl Simulation {
         }
         let rules = self.base.rules;
         let inspector = (self.deadline, Watch::default());
-        let mut evm =
-            OpEvmFactory::<OpTx>::default().create_evm_with_inspector(&mut self.state, env.clone(), inspector);
+        let mut evm = OpEvmFactory::<OpTx>::default().create_evm_with_inspector(
+            &mut self.state,
+            env.clone(),
+            inspector,
+        );
         {
             let (db, _, precompiles) = evm.components_mut();
             overrides::apply_to_state(db, precompiles, state)?;
         }
-        SystemCaller::new(rules).apply_pre_execution_changes(&header, &mut evm).map_err(RpcError::internal)?;
+        SystemCaller::new(rules)
+            .apply_pre_execution_changes(&header, &mut evm)
+            .map_err(RpcError::internal)?;
         let mut open = Open::new(evm, env, header, self.options, self.gas_left);
         for request in calls {
             if !open.call(request.0)? {
@@ -185,9 +188,7 @@ impl<'a> Open<'a> {
         let is_free = !self.options.validation && message.gas_price == 0;
         self.evm.ctx_mut().block.basefee = if is_free { 0 } else { asked };
         self.evm.components_mut().1.1.shown_base_fee = is_free.then(|| U256::from(asked));
-        // No bytes, no data fee.
-        let tx = OpTransaction { enveloped_tx: Some(Bytes::new()), ..OpTransaction::new(message.clone()) };
-        let result = self.evm.transact_raw(OpTx(tx));
+        let result = self.evm.transact_raw(call::transaction(&message, message.gas_limit));
         if self.evm.inspector().0.expired() {
             return Ok(false);
         }
@@ -199,7 +200,7 @@ impl<'a> Open<'a> {
             error => RpcError::internal(error.to_string()),
         })?;
         revm::DatabaseCommit::commit(self.evm.db_mut(), done.state);
-        self.include(message, done.result);
+        self.include(&message, done.result);
         Ok(true)
     }
 
@@ -231,9 +232,9 @@ impl<'a> Open<'a> {
         Ok(message)
     }
 
-    fn include(&mut self, message: TxEnv, result: ExecutionResult<OpHaltReason>) {
+    fn include(&mut self, message: &TxEnv, result: ExecutionResult<OpHaltReason>) {
         let traced = self.evm.components_mut().1.1.take();
-        let transaction = unsigned(&message);
+        let transaction = unsigned(message);
         let (gas, succeeded) = (*result.gas(), result.is_success());
         let (gas_used, max_used_gas) = (gas.tx_gas_used(), gas.total_gas_spent().max(gas.tx_gas_used()));
         let block = &mut self.closed;

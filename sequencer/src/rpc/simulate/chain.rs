@@ -33,7 +33,10 @@ pub(super) fn plan(base: &Header, wanted: Vec<Wanted>) -> Result<Vec<Planned>, R
         let last = planned.last().map_or(base, |planned| &planned.header).number;
         let number = next_number(base.number, last, changes.number)?;
         for _ in last + 1..number {
-            planned.push(Planned { header: child(base, &planned, &BlockOverrides::default())?, ..Planned::default() });
+            planned.push(Planned {
+                header: child(base, &planned, &BlockOverrides::default())?,
+                ..Planned::default()
+            });
         }
         let header = child(base, &planned, &changes)?;
         let state = block.state_overrides.map(|state| state.0).unwrap_or_default();
@@ -123,7 +126,10 @@ mod tests {
         assert_eq!(code_of(vec![wanted(None, Some(100))]), Some(code::BLOCK_TIMESTAMP));
         // The block that fills the gap is later than the one after it.
         assert_eq!(code_of(vec![wanted(Some(12), Some(105))]), Some(code::BLOCK_TIMESTAMP));
-        assert_eq!(code_of(vec![wanted(Some(11), Some(200)), wanted(Some(12), Some(200))]), Some(code::BLOCK_TIMESTAMP));
+        assert_eq!(
+            code_of(vec![wanted(Some(11), Some(200)), wanted(Some(12), Some(200))]),
+            Some(code::BLOCK_TIMESTAMP)
+        );
     }
 
     #[test]
@@ -135,7 +141,8 @@ mod tests {
 
     #[test]
     fn what_is_overridden_holds_for_later_blocks_where_geth_says_so() {
-        let changes = BlockOverrides { gas_limit: Some(7), random: Some(B256::repeat_byte(1)), ..Default::default() };
+        let changes =
+            BlockOverrides { gas_limit: Some(7), random: Some(B256::repeat_byte(1)), ..Default::default() };
         let first = Wanted { block_overrides: Some(BlockChanges(changes)), ..Wanted::default() };
         let planned = plan(&base(), vec![first, Wanted::default()]).unwrap();
         assert_eq!(planned[1].header.gas_limit, 7);

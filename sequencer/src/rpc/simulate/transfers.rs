@@ -1,15 +1,14 @@
 //! Logs of a simulated call, transfers of ether among them.
 
 use alloy::primitives::{Address, B256, Log, LogData, U256, address, b256};
+use revm::bytecode::opcode::BASEFEE;
 use revm::{
     context_interface::{ContextTr, JournalTr},
     inspector::Inspector,
     interpreter::{
-        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter,
-        interpreter_types::Jumps,
+        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, interpreter_types::Jumps,
     },
 };
-use revm::bytecode::opcode::BASEFEE;
 
 /// Who emits the logs of transfers (execution-apis).
 const EMITTER: Address = address!("eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
