@@ -5,15 +5,13 @@
 //! overrides too, since later calls see them.
 
 mod block;
+mod calls;
 mod chain;
 mod transfers;
 mod unsigned;
 
 use alloy::eips::BlockId;
-use alloy::rpc::types::{
-    Block as RpcBlock, BlockTransactions,
-    simulate::{MAX_SIMULATE_BLOCKS, SimulatedBlock},
-};
+use alloy::rpc::types::{Block as RpcBlock, BlockTransactions, simulate::SimulatedBlock};
 use op_alloy_rpc_types::Transaction;
 use serde::Deserialize;
 
@@ -69,9 +67,6 @@ pub(super) async fn simulate(api: &Api, mut args: Args) -> Result<Vec<Answer>, R
     args.end()?;
     if payload.block_state_calls.is_empty() {
         return Err(RpcError::Params("empty input".to_owned()));
-    }
-    if payload.block_state_calls.len() as u64 > MAX_SIMULATE_BLOCKS {
-        return Err(refused(code::CLIENT_LIMIT, "too many blocks".to_owned()));
     }
     let base = Base::at(api, block).await?;
     api.call(move || run(base, payload)).await.map_err(coded)
