@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Batches that a slow listener may lag behind.
-const BATCHES: usize = 1_024;
+const BATCHES: usize = 256;
 /// Questions that may wait for the engine.
 const QUESTIONS: usize = 1_024;
 

@@ -38,7 +38,7 @@ const MAX_BATCH: usize = 512;
 /// Submissions whose senders are recovered at the same time.
 const MAX_RECOVERIES: usize = 64;
 /// Batches of new transactions that a slow listener may lag behind.
-const ENTERED: usize = 1_024;
+const ENTERED: usize = 256;
 
 /// The pool that RPC and engine share. Clones share everything.
 #[derive(Clone, Debug)]

@@ -63,11 +63,11 @@ pub(crate) struct Shared {
     /// The newest commit; `None` before genesis.
     current: RwLock<Option<Arc<Snapshot>>>,
     writer: Mutex<Writer>,
+    history_blocks: u64,
     database: Database,
 }
 
 struct Writer {
-    history_blocks: u64,
     blocks_since_durable: u64,
 }
 
@@ -105,10 +105,8 @@ impl StateStore {
                 values: ValueCache::new(options.cache_bytes / 8 * 3, tip),
                 codes: Mutex::new(Recent::new(options.cache_bytes / 8)),
                 current: RwLock::new(current),
-                writer: Mutex::new(Writer {
-                    history_blocks: options.history_blocks,
-                    blocks_since_durable: 0,
-                }),
+                writer: Mutex::new(Writer { blocks_since_durable: 0 }),
+                history_blocks: options.history_blocks,
                 database,
             }),
         })
@@ -120,6 +118,14 @@ impl StateStore {
     /// If the database fails.
     pub fn head(&self) -> Result<Option<StateHead>, StateError> {
         Ok(self.shared.current.read().as_ref().map(|current| current.head))
+    }
+
+    /// The oldest block whose state can be read, and the number of blocks behind the head that are kept.
+    ///
+    /// # Errors
+    /// [`StateError::Uninitialised`] before genesis.
+    pub fn history(&self) -> Result<(BlockNumber, u64), StateError> {
+        Ok((self.current()?.first, self.shared.history_blocks))
     }
 
     /// Writes `alloc` as the state of block 0 with the given hash. If that was done before, does nothing and
@@ -187,6 +193,7 @@ impl StateStore {
         let current = self.current()?;
         let parent = &staged.parent.snapshot;
         if (parent.tip(), parent.head) != (current.tip(), current.head)
+            || staged.parent() != current.head.number
             || number != current.head.number.next()
         {
             return Err(StateError::Stale { number, staged_on: staged.parent(), head: current.head.number });
@@ -196,7 +203,7 @@ impl StateStore {
         write::check_head(&transaction, current.head.number)?;
         let head = StateHead { number, hash, state_root: staged.state_root() };
         write::block(&transaction, &head, &staged.changes)?;
-        let first = BlockNumber(number.0.saturating_sub(writer.history_blocks));
+        let first = BlockNumber(number.0.saturating_sub(self.shared.history_blocks));
         write::prune(&transaction, current.first, first)?;
         transaction.commit()?;
         writer.blocks_since_durable = if durable { 0 } else { writer.blocks_since_durable + 1 };

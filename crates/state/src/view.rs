@@ -6,12 +6,13 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use lockstep_primitives::BlockNumber;
-use revm::{DatabaseRef, bytecode::Bytecode, state::AccountInfo};
+use revm::{DatabaseRef, bytecode::Bytecode, database::BundleState, state::AccountInfo};
 
 use crate::{
     AccountProof, StateError, StorageProof,
     cache::Tip,
     key::{Key, Trie},
+    stage::Staged,
     store::Shared,
     tables::Snapshot,
     trie::{Source, prove},
@@ -107,6 +108,15 @@ impl StateView {
             return Ok(None);
         }
         Ok(self.snapshot.block(number.0)?.map(|(hash, _)| hash))
+    }
+
+    /// The roots that `bundle` would lead to from here, as [`StateStore::stage`](crate::StateStore::stage) gives them
+    /// for the head. Only what was staged on the head can be committed.
+    ///
+    /// # Errors
+    /// If the database fails or a value is damaged.
+    pub fn stage(&self, bundle: &BundleState) -> Result<Staged, StateError> {
+        Staged::new(self.clone(), bundle)
     }
 
     pub(crate) const fn trie(&self, trie: Trie) -> ViewTrie<'_> {

@@ -4,62 +4,75 @@ use std::time::{Duration, Instant};
 
 use alloy::eips::BlockId;
 use alloy::primitives::{Address, Bytes, U256};
-use alloy::rpc::types::{
-    BlockOverrides, TransactionRequest,
-    state::{AccountOverride, StateOverride},
-};
+use alloy::rpc::types::{BlockOverrides, TransactionRequest, state::StateOverride};
 use alloy_evm::{Evm, EvmEnv, EvmFactory, precompiles::PrecompilesMap};
-use alloy_op_evm::{OpEvm, OpEvmFactory, OpTx, OpTxError};
+use alloy_op_evm::{OpEvm, OpEvmContext, OpEvmFactory, OpTx, OpTxError};
 use lockstep_primitives::Header;
 use lockstep_state::{Overlay, StateError};
 use lockstep_stf::{Rules, evm_env};
-use op_revm::{OpHaltReason, OpSpecId, OpTransaction, OpTransactionError};
+use op_revm::{OpHaltReason, OpSpecId, OpTransaction, precompiles::OpPrecompiles};
 use revm::{
     Database, DatabaseRef,
-    bytecode::Bytecode,
     context::{TxEnv, either::Either},
-    context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
+    context_interface::result::{EVMError, ExecutionResult, HaltReason},
     database::CacheDB,
-    inspector::Inspector,
+    inspector::{Inspector, NoOpInspector},
     interpreter::{InstructionResult, Interpreter, interpreter_types::LoopControl},
 };
 
-use super::{RpcLimits, api::Api, args::Args, error::RpcError};
+use super::{
+    RpcLimits,
+    api::Api,
+    args::Args,
+    error::RpcError,
+    hex::Block,
+    overrides,
+    refusal::Refusal,
+    request::{BlockChanges, Message, StateChanges},
+};
 
 /// A request to run, as the caller gave it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) transaction: TransactionRequest,
     pub(super) state: Option<StateOverride>,
     pub(super) block: Option<BlockOverrides>,
 }
 
-pub(super) async fn call(api: &Api, mut args: Args) -> Result<Bytes, RpcError> {
-    let transaction: TransactionRequest = args.required("transaction")?;
-    let block: BlockId = args.optional("block")?.unwrap_or_default();
-    let state = args.optional("state overrides")?;
-    let block_overrides = args.optional("block overrides")?;
-    args.end()?;
-    let request = Request { transaction, state, block: block_overrides };
+impl Request {
+    /// Takes the parameters of `eth_call` and its like: message, block, state overrides, block overrides.
+    pub(super) fn take(mut args: Args) -> Result<(Self, BlockId), RpcError> {
+        let Message(transaction) = args.required("transaction")?;
+        let block = args.optional("block")?.map_or_else(BlockId::default, |Block(block)| block);
+        let state = args.optional("state overrides")?.map(|StateChanges(state)| state);
+        let changes = args.optional("block overrides")?.map(|BlockChanges(changes)| changes);
+        args.end()?;
+        Ok((Self { transaction, state, block: changes }, block))
+    }
+}
+
+pub(super) async fn call(api: &Api, args: Args) -> Result<Bytes, RpcError> {
+    let (request, block) = Request::take(args)?;
     let base = Base::at(api, block).await?;
     api.call(move || {
         let mut machine = Machine::new(base, request)?;
         match machine.run(machine.gas_cap)? {
             Outcome::Success { output, .. } => Ok(output),
             Outcome::Reverted(output) => Err(RpcError::Reverted(output)),
-            Outcome::Failed { reason, .. } | Outcome::TooLittleGas(reason) => Err(RpcError::Call(reason)),
+            Outcome::Failed { reason, .. } => Err(RpcError::Call(reason)),
+            Outcome::TooLittleGas(refusal) => Err(RpcError::Unincludable(refusal)),
         }
     })
     .await
 }
 
 /// What calls stand on: a block and the state after it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Base {
-    header: Header,
-    state: Overlay,
-    rules: Rules,
-    limits: RpcLimits,
+    pub(super) header: Header,
+    pub(super) state: Overlay,
+    pub(super) rules: Rules,
+    pub(super) limits: RpcLimits,
 }
 
 impl Base {
@@ -92,6 +105,8 @@ impl Base {
 pub(super) struct Prepared<S> {
     pub(super) db: CacheDB<S>,
     pub(super) env: EvmEnv<OpSpecId>,
+    /// Precompiles where the request put them; the EVM that runs the message must be given them.
+    pub(super) precompiles: PrecompilesMap,
     message: TxEnv,
     gas_cap: u64,
 }
@@ -103,14 +118,20 @@ impl<S: DatabaseRef<Error = StateError>> Prepared<S> {
         limits: &RpcLimits,
         request: Request,
     ) -> Result<Self, RpcError> {
-        if let Some(overrides) = &request.block {
-            override_block(&mut env, overrides)?;
+        if let Some(changes) = request.block {
+            if changes.beacon_root.is_some() {
+                let text = r#"block override "beaconRoot" is not supported for this RPC method"#;
+                return Err(RpcError::Call(text.to_owned()));
+            }
+            overrides::apply_to_block(&mut env.block_env, &changes);
+            let hashes = changes.block_hash.into_iter().flatten();
+            db.cache.block_hashes.extend(hashes.map(|(number, hash)| (U256::from(number), hash)));
         }
+        let of_spec = OpPrecompiles::new_with_spec(env.cfg_env.spec).precompiles();
+        let mut precompiles = PrecompilesMap::from_static(of_spec);
+        overrides::apply_to_state(&mut db, &mut precompiles, request.state.unwrap_or_default())?;
         let gas_cap = limits.call_gas.min(env.block_env.gas_limit);
         let gas_cap = request.transaction.gas.map_or(gas_cap, |gas| gas.min(gas_cap));
-        for (address, account) in request.state.into_iter().flatten() {
-            override_account(&mut db, address, account)?;
-        }
         let message = message(request.transaction, &env)?;
         if message.gas_price == 0 {
             env.block_env.basefee = 0; // a call that offers no price runs as if gas were free
@@ -118,12 +139,7 @@ impl<S: DatabaseRef<Error = StateError>> Prepared<S> {
         env.cfg_env.disable_nonce_check = true;
         env.cfg_env.disable_eip3607 = true;
         env.cfg_env.tx_gas_limit_cap = Some(u64::MAX); // EIP-7825 binds transactions, not calls
-        Ok(Self { db, env, message, gas_cap })
-    }
-
-    /// The message with all the gas that it may use.
-    pub(super) fn transaction(&self) -> OpTx {
-        transaction(&self.message, self.gas_cap)
+        Ok(Self { db, env, precompiles, message, gas_cap })
     }
 }
 
@@ -141,12 +157,15 @@ pub(super) enum Outcome {
         out_of_gas: bool,
     },
     /// The gas limit does not even pay for starting.
-    TooLittleGas(String),
+    TooLittleGas(Refusal),
 }
 
+/// The state of a call with its overrides.
+type Db = CacheDB<Overlay>;
+
 /// An EVM with one message, which may run many times with different gas limits.
-pub(super) struct Machine {
-    evm: OpEvm<CacheDB<Overlay>, Deadline, PrecompilesMap>,
+pub(super) struct Machine<I = NoOpInspector> {
+    evm: OpEvm<Db, (Deadline, I), PrecompilesMap>,
     message: TxEnv,
     /// Gas that the call may use: the request's, the block's and the node's limit, whichever is least.
     pub(super) gas_cap: u64,
@@ -155,15 +174,32 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(base: Base, request: Request) -> Result<Self, RpcError> {
+        Self::inspected(base, request, NoOpInspector)
+    }
+}
+
+impl<I: Inspector<OpEvmContext<Db>>> Machine<I> {
+    /// A machine whose runs `inspector` sees.
+    pub(super) fn inspected(base: Base, request: Request, inspector: I) -> Result<Self, RpcError> {
         let timeout = base.limits.call_timeout;
-        let Prepared { db, env, message, gas_cap } = base.prepare(request)?;
-        let deadline = Deadline::after(timeout);
-        let evm = OpEvmFactory::<OpTx>::default().create_evm_with_inspector(db, env, deadline);
+        let Prepared { db, env, precompiles, message, gas_cap } = base.prepare(request)?;
+        let inspector = (Deadline::after(timeout), inspector);
+        let mut evm = OpEvmFactory::<OpTx>::default().create_evm_with_inspector(db, env, inspector);
+        *evm.components_mut().2 = precompiles;
         Ok(Self { evm, message, gas_cap, timeout })
     }
 
     pub(super) const fn message(&self) -> &TxEnv {
         &self.message
+    }
+
+    /// Changes the message for later runs.
+    pub(super) const fn message_mut(&mut self) -> &mut TxEnv {
+        &mut self.message
+    }
+
+    pub(super) fn inspector_mut(&mut self) -> &mut I {
+        &mut self.evm.components_mut().1.1
     }
 
     /// Balance of the sender, overrides included.
@@ -172,20 +208,36 @@ impl Machine {
         Ok(self.evm.db_mut().basic(caller)?.map_or(U256::ZERO, |account| account.balance))
     }
 
-    /// Whether `address` has no code.
+    /// Whether `address` has no code and is no precompile.
     pub(super) fn is_codeless(&mut self, address: Address) -> Result<bool, RpcError> {
-        Ok(self.evm.db_mut().basic(address)?.is_none_or(|account| account.is_empty_code_hash()))
+        let (db, _, precompiles) = self.evm.components_mut();
+        let is_plain = precompiles.get(&address).is_none();
+        Ok(is_plain && db.basic(address)?.is_none_or(|account| account.is_empty_code_hash()))
     }
 
     /// Runs the message with `gas_limit`; the state stays as it was.
     pub(super) fn run(&mut self, gas_limit: u64) -> Result<Outcome, RpcError> {
+        Ok(match self.transact(gas_limit)? {
+            Ok(result) => outcome(result),
+            Err(refusal) => Outcome::TooLittleGas(refusal),
+        })
+    }
+
+    /// [`Self::run`], with all that the EVM says of the run.
+    pub(super) fn transact(
+        &mut self,
+        gas_limit: u64,
+    ) -> Result<Result<ExecutionResult<OpHaltReason>, Refusal>, RpcError> {
         let result = self.evm.transact_raw(transaction(&self.message, gas_limit));
-        if self.evm.inspector().expired {
+        if self.evm.inspector().0.expired() {
             return Err(RpcError::Timeout(self.timeout.into()));
         }
         match result {
-            Ok(done) => Ok(outcome(done.result)),
-            Err(EVMError::Transaction(OpTxError(error))) => refusal(error, &self.message),
+            Ok(done) => Ok(Ok(done.result)),
+            Err(EVMError::Transaction(OpTxError(error))) => {
+                let refusal = Refusal::new(&error, &self.message, self.evm.block().basefee);
+                if refusal.wants_gas() { Ok(Err(refusal)) } else { Err(RpcError::Unincludable(refusal)) }
+            }
             Err(EVMError::Database(error)) => Err(error.into()),
             Err(error) => Err(RpcError::internal(error.to_string())),
         }
@@ -193,14 +245,14 @@ impl Machine {
 }
 
 /// `message` as a transaction that may use `gas_limit`.
-fn transaction(message: &TxEnv, gas_limit: u64) -> OpTx {
+pub(super) fn transaction(message: &TxEnv, gas_limit: u64) -> OpTx {
     let base = TxEnv { gas_limit, ..message.clone() };
     // No bytes, no data fee: it is not part of gas, and the message is not signed yet.
     OpTx(OpTransaction { enveloped_tx: Some(Bytes::new()), ..OpTransaction::new(base) })
 }
 
 /// Stops a run that takes too long.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     at: Instant,
     steps: u32,
@@ -211,8 +263,18 @@ impl Deadline {
     /// Steps between two looks at the clock.
     const INTERVAL: u32 = 1024;
 
-    fn after(time: Duration) -> Self {
+    pub(super) fn after(time: Duration) -> Self {
         Self { at: Instant::now() + time, steps: 0, expired: false }
+    }
+
+    /// Whether a run was stopped.
+    pub(super) const fn expired(&self) -> bool {
+        self.expired
+    }
+
+    /// Whether the time is over, for work between runs.
+    pub(super) fn is_over(&self) -> bool {
+        self.expired || Instant::now() >= self.at
     }
 }
 
@@ -229,23 +291,24 @@ impl<CTX> Inspector<CTX> for Deadline {
 }
 
 /// The message that a request means, at prices that the block accepts.
-fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Result<TxEnv, RpcError> {
+pub(super) fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Result<TxEnv, RpcError> {
     let chain_id = env.cfg_env.chain_id;
     if let Some(have) = request.chain_id.filter(|have| *have != chain_id) {
-        let reason = format!("does not match node's (have={have}, want={chain_id})");
-        return Err(RpcError::InvalidField { name: "chainId", reason });
+        return Err(RpcError::Call(format!("chainId does not match node's (have={have}, want={chain_id})")));
     }
     if request.gas_price.is_some() && request.max_fee_per_gas.or(request.max_priority_fee_per_gas).is_some() {
-        let reason = "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified".to_owned();
-        return Err(RpcError::InvalidField { name: "transaction", reason });
+        let text = "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified";
+        return Err(RpcError::Call(text.to_owned()));
     }
     if request.blob_versioned_hashes.as_ref().is_some_and(|hashes| !hashes.is_empty()) {
         let reason = "L2 has no blob transactions".to_owned();
         return Err(RpcError::InvalidField { name: "blobVersionedHashes", reason });
     }
-    let tx_type = request.minimal_tx_type() as u8;
-    let input = request.input.try_into_unique_input();
-    let data = input.map_err(|error| RpcError::InvalidField { name: "input", reason: error.to_string() })?;
+    let tx_type = tx_type(&request);
+    let data = request.input.try_into_unique_input().map_err(|_| {
+        let text = "both \"data\" and \"input\" are set and not equal. Please use \"input\" to pass transaction call data";
+        RpcError::Call(text.to_owned())
+    })?;
     let authorizations = request.authorization_list.unwrap_or_default();
     Ok(TxEnv {
         tx_type,
@@ -264,50 +327,17 @@ fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Result<TxEnv,
     })
 }
 
-fn override_block(env: &mut EvmEnv<OpSpecId>, overrides: &BlockOverrides) -> Result<(), RpcError> {
-    let block = &mut env.block_env;
-    if overrides.block_hash.is_some() {
-        let reason = "block hashes cannot be overridden".to_owned();
-        return Err(RpcError::InvalidField { name: "block overrides", reason });
+/// The first type that has the fields; as in geth, the type that the caller names counts for nothing.
+const fn tx_type(request: &TransactionRequest) -> u8 {
+    if request.authorization_list.is_some() {
+        4
+    } else if request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some() {
+        2
+    } else if request.access_list.is_some() {
+        1
+    } else {
+        0
     }
-    block.number = overrides.number.unwrap_or(block.number);
-    block.timestamp = overrides.time.map_or(block.timestamp, U256::from);
-    block.gas_limit = overrides.gas_limit.unwrap_or(block.gas_limit);
-    block.beneficiary = overrides.coinbase.unwrap_or(block.beneficiary);
-    block.prevrandao = overrides.random.or(block.prevrandao);
-    block.basefee = overrides.base_fee.map_or(block.basefee, |fee| fee.saturating_to());
-    Ok(())
-}
-
-fn override_account<S: DatabaseRef<Error = StateError>>(
-    db: &mut CacheDB<S>,
-    address: Address,
-    account: AccountOverride,
-) -> Result<(), RpcError> {
-    let invalid = |reason: String| RpcError::InvalidField { name: "state overrides", reason };
-    if account.state.is_some() && account.state_diff.is_some() {
-        return Err(invalid(format!("account {address} has both 'state' and 'stateDiff'")));
-    }
-    if account.move_precompile_to.is_some() {
-        return Err(invalid("movePrecompileToAddress is not supported".to_owned()));
-    }
-    let mut info = db.basic(address)?.unwrap_or_default();
-    info.balance = account.balance.unwrap_or(info.balance);
-    info.nonce = account.nonce.unwrap_or(info.nonce);
-    if let Some(code) = account.code {
-        let code = Bytecode::new_raw_checked(code);
-        let code = code.map_err(|error| invalid(format!("code of account {address}: {error}")))?;
-        info.set_code(code);
-    }
-    db.insert_account_info(address, info);
-    if let Some(state) = account.state {
-        let slots = state.into_iter().map(|(slot, value)| (slot.into(), value.into()));
-        db.replace_account_storage(address, slots.collect())?;
-    }
-    for (slot, value) in account.state_diff.into_iter().flatten() {
-        db.insert_account_storage(address, slot.into(), value.into())?;
-    }
-    Ok(())
 }
 
 fn outcome(result: ExecutionResult<OpHaltReason>) -> Outcome {
@@ -318,18 +348,16 @@ fn outcome(result: ExecutionResult<OpHaltReason>) -> Outcome {
             gas_refunded: gas.inner_refunded(),
         },
         ExecutionResult::Revert { output, .. } => Outcome::Reverted(output),
-        ExecutionResult::Halt { reason: OpHaltReason::Base(reason), .. } => Outcome::Failed {
-            out_of_gas: matches!(reason, HaltReason::OutOfGas(_)),
+        ExecutionResult::Halt { reason, .. } => Outcome::Failed {
+            out_of_gas: matches!(reason, OpHaltReason::Base(HaltReason::OutOfGas(_))),
             reason: halt_message(&reason),
         },
-        ExecutionResult::Halt { reason: OpHaltReason::FailedDeposit, .. } => {
-            Outcome::Failed { reason: "failed deposit".to_owned(), out_of_gas: false }
-        }
     }
 }
 
 /// geth's words for the ends that it names.
-fn halt_message(reason: &HaltReason) -> String {
+pub(super) fn halt_message(reason: &OpHaltReason) -> String {
+    let OpHaltReason::Base(reason) = reason else { return "failed deposit".to_owned() };
     match reason {
         HaltReason::OutOfGas(_) => "out of gas".to_owned(),
         HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".to_owned(),
@@ -350,40 +378,6 @@ fn halt_message(reason: &HaltReason) -> String {
         HaltReason::CallTooDeep => "max call depth exceeded".to_owned(),
         other => other.to_string(),
     }
-}
-
-/// What it means that no block could hold the message: too little gas is an outcome, all else an error.
-fn refusal(error: OpTransactionError, message: &TxEnv) -> Result<Outcome, RpcError> {
-    let OpTransactionError::Base(error) = error else { return Err(RpcError::Call(error.to_string())) };
-    let caller = message.caller;
-    let text = match error {
-        InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
-            let reason = format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}");
-            return Ok(Outcome::TooLittleGas(reason));
-        }
-        InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
-            let reason =
-                format!("insufficient gas for floor data gas cost: have {gas_limit}, want {gas_floor}");
-            return Ok(Outcome::TooLittleGas(reason));
-        }
-        InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
-            format!("insufficient funds for gas * price + value: address {caller} have {balance} want {fee}")
-        }
-        InvalidTransaction::GasPriceLessThanBasefee => format!(
-            "max fee per gas less than block base fee: address {caller}, maxFeePerGas: {}",
-            message.gas_price
-        ),
-        InvalidTransaction::PriorityFeeGreaterThanMaxFee => format!(
-            "max priority fee per gas higher than max fee per gas: address {caller}, maxFeePerGas: {}",
-            message.gas_price
-        ),
-        InvalidTransaction::CreateInitCodeSizeLimit => {
-            format!("max initcode size exceeded: code size {}", message.data.len())
-        }
-        InvalidTransaction::EmptyAuthorizationList => "set code transaction with empty auth list".to_owned(),
-        other => other.to_string(),
-    };
-    Err(RpcError::Call(text))
 }
 
 impl From<EVMError<StateError>> for RpcError {

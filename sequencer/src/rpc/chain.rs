@@ -1,13 +1,22 @@
 //! Blocks, transactions and receipts.
 
-use alloy::eips::{BlockId, BlockNumberOrTag, Encodable2718};
+use alloy::eips::{BlockId, Encodable2718};
 use alloy::primitives::{B256, Bytes, U64};
-use alloy::rpc::types::{Block, BlockTransactions};
-use lockstep_index::{block, block::StoredHeader, receipt, transaction};
+use alloy::rpc::types::{Block as RpcBlock, BlockTransactions, Header as RpcHeader};
+use lockstep_index::{block, block::StoredHeader, receipt, transaction, transaction::StoredTransaction};
 use lockstep_primitives::{BlockNumber, TxIndex};
 use op_alloy_rpc_types::{OpTransactionReceipt, Transaction};
 
-use super::{api::Api, args::Args, error::RpcError, view};
+use super::{
+    api::Api,
+    args::Args,
+    error::RpcError,
+    hex::{Block, Hash, Number, Tag},
+    view,
+};
+
+/// execution-apis: a block without an access list.
+const NO_ACCESS_LIST: i32 = 4445;
 
 pub(super) async fn block_number(api: &Api, args: Args) -> Result<U64, RpcError> {
     args.end()?;
@@ -17,21 +26,24 @@ pub(super) async fn block_number(api: &Api, args: Args) -> Result<U64, RpcError>
 pub(super) async fn block_by_number(
     api: &Api,
     mut args: Args,
-) -> Result<Option<Block<Transaction>>, RpcError> {
-    let number: BlockNumberOrTag = args.required("block number")?;
+) -> Result<Option<RpcBlock<Transaction>>, RpcError> {
+    let Tag(number) = args.required("block number")?;
     let full = args.optional("full transactions")?.unwrap_or(false);
     args.end()?;
     block_view(api, number.into(), full).await
 }
 
-pub(super) async fn block_by_hash(api: &Api, mut args: Args) -> Result<Option<Block<Transaction>>, RpcError> {
-    let hash: B256 = args.required("block hash")?;
+pub(super) async fn block_by_hash(
+    api: &Api,
+    mut args: Args,
+) -> Result<Option<RpcBlock<Transaction>>, RpcError> {
+    let Hash(hash) = args.required("block hash")?;
     let full = args.optional("full transactions")?.unwrap_or(false);
     args.end()?;
     block_view(api, hash.into(), full).await
 }
 
-async fn block_view(api: &Api, id: BlockId, full: bool) -> Result<Option<Block<Transaction>>, RpcError> {
+async fn block_view(api: &Api, id: BlockId, full: bool) -> Result<Option<RpcBlock<Transaction>>, RpcError> {
     let Some(stored) = api.find(id).await? else { return Ok(None) };
     let pool = api.context.index.pool();
     let transactions = if full {
@@ -45,13 +57,13 @@ async fn block_view(api: &Api, id: BlockId, full: bool) -> Result<Option<Block<T
 }
 
 pub(super) async fn transaction_count_by_number(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
-    let number: BlockNumberOrTag = args.required("block number")?;
+    let Tag(number) = args.required("block number")?;
     args.end()?;
     Ok(count(api.find(number.into()).await?))
 }
 
 pub(super) async fn transaction_count_by_hash(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
-    let hash: B256 = args.required("block hash")?;
+    let Hash(hash) = args.required("block hash")?;
     args.end()?;
     Ok(count(api.find(hash.into()).await?))
 }
@@ -60,15 +72,53 @@ fn count(stored: Option<StoredHeader>) -> Option<U64> {
     stored.map(|stored| U64::from(stored.tx_count))
 }
 
+pub(super) async fn header_by_number(api: &Api, mut args: Args) -> Result<Option<RpcHeader>, RpcError> {
+    let Tag(number) = args.required("block number")?;
+    args.end()?;
+    if number.is_pending() {
+        return Ok(None); // execution-apis: a block that may still change has no header
+    }
+    Ok(api.find(number.into()).await?.as_ref().map(header_view))
+}
+
+pub(super) async fn header_by_hash(api: &Api, mut args: Args) -> Result<Option<RpcHeader>, RpcError> {
+    let Hash(hash) = args.required("block hash")?;
+    args.end()?;
+    Ok(api.find(hash.into()).await?.as_ref().map(header_view))
+}
+
+fn header_view(stored: &StoredHeader) -> RpcHeader {
+    view::header(&stored.header, stored.hash, None)
+}
+
+/// Headers of this chain do not commit to an access list (EIP-7928).
+pub(super) async fn block_access_list(api: &Api, mut args: Args) -> Result<Option<()>, RpcError> {
+    let Block(block) = args.required("block")?;
+    args.end()?;
+    if api.find(block).await?.is_none() {
+        return Ok(None);
+    }
+    let text = "Block access list not available for pre-Amsterdam blocks".to_owned();
+    Err(RpcError::Coded { code: NO_ACCESS_LIST, text })
+}
+
+/// Blocks of L2 have no uncles.
+pub(super) async fn uncle_at_index(_api: &Api, mut args: Args) -> Result<Option<()>, RpcError> {
+    let Block(_) = args.required("block")?;
+    let Number(_) = args.required("index")?;
+    args.end()?;
+    Ok(None)
+}
+
 /// Blocks of L2 have no uncles.
 pub(super) async fn uncle_count(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
-    let block: BlockId = args.required("block")?;
+    let Block(block) = args.required("block")?;
     args.end()?;
     Ok(api.find(block).await?.map(|_| U64::ZERO))
 }
 
 pub(super) async fn transaction_by_hash(api: &Api, mut args: Args) -> Result<Option<Transaction>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
     if let Some(stored) = transaction::by_hash(api.context.index.pool(), hash).await? {
         let told = api.is_told(stored.block_number);
@@ -83,7 +133,7 @@ pub(super) async fn transaction_by_hash(api: &Api, mut args: Args) -> Result<Opt
 }
 
 pub(super) async fn raw_transaction_by_hash(api: &Api, mut args: Args) -> Result<Option<Bytes>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
     let stored = transaction::by_hash(api.context.index.pool(), hash).await?.map(|stored| stored.transaction);
     let found = stored.or_else(|| api.context.pool.by_hash(hash).map(|pooled| pooled.transaction));
@@ -94,8 +144,8 @@ pub(super) async fn transaction_by_number_and_index(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Transaction>, RpcError> {
-    let number: BlockNumberOrTag = args.required("block number")?;
-    let index: U64 = args.required("index")?;
+    let Tag(number) = args.required("block number")?;
+    let Number(index) = args.required("index")?;
     args.end()?;
     at_index(api, api.number(number), index).await
 }
@@ -104,27 +154,59 @@ pub(super) async fn transaction_by_hash_and_index(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Transaction>, RpcError> {
-    let hash: B256 = args.required("block hash")?;
-    let index: U64 = args.required("index")?;
+    let Hash(hash) = args.required("block hash")?;
+    let Number(index) = args.required("index")?;
     args.end()?;
     let Some(stored) = api.find(hash.into()).await? else { return Ok(None) };
     at_index(api, BlockNumber(stored.header.number), index).await
 }
 
-async fn at_index(api: &Api, number: BlockNumber, index: U64) -> Result<Option<Transaction>, RpcError> {
+pub(super) async fn raw_transaction_by_number_and_index(
+    api: &Api,
+    mut args: Args,
+) -> Result<Option<Bytes>, RpcError> {
+    let Tag(number) = args.required("block number")?;
+    let Number(index) = args.required("index")?;
+    args.end()?;
+    Ok(stored_at(api, api.number(number), index).await?.as_ref().map(raw))
+}
+
+pub(super) async fn raw_transaction_by_hash_and_index(
+    api: &Api,
+    mut args: Args,
+) -> Result<Option<Bytes>, RpcError> {
+    let Hash(hash) = args.required("block hash")?;
+    let Number(index) = args.required("index")?;
+    args.end()?;
+    let Some(stored) = api.find(hash.into()).await? else { return Ok(None) };
+    Ok(stored_at(api, BlockNumber(stored.header.number), index).await?.as_ref().map(raw))
+}
+
+fn raw(stored: &StoredTransaction) -> Bytes {
+    stored.transaction.encoded_2718().into()
+}
+
+async fn at_index(api: &Api, number: BlockNumber, index: u64) -> Result<Option<Transaction>, RpcError> {
+    Ok(stored_at(api, number, index).await?.map(view::transaction))
+}
+
+async fn stored_at(
+    api: &Api,
+    number: BlockNumber,
+    index: u64,
+) -> Result<Option<StoredTransaction>, RpcError> {
     let Ok(index) = u32::try_from(index) else { return Ok(None) };
     if !api.is_told(number) {
         return Ok(None);
     }
-    let found = transaction::by_block_index(api.context.index.pool(), number, TxIndex(index)).await?;
-    Ok(found.map(view::transaction))
+    Ok(transaction::by_block_index(api.context.index.pool(), number, TxIndex(index)).await?)
 }
 
 pub(super) async fn transaction_receipt(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<OpTransactionReceipt>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
     receipt_of(api, hash).await
 }
@@ -139,7 +221,7 @@ pub(super) async fn block_receipts(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Vec<OpTransactionReceipt>>, RpcError> {
-    let id: BlockId = args.required("block")?;
+    let Block(id) = args.required("block")?;
     args.end()?;
     let Some(stored) = api.find(id).await? else { return Ok(None) };
     let sealed = block::by_hash(api.context.index.pool(), stored.hash).await?;

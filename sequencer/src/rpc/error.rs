@@ -10,8 +10,13 @@ use alloy::sol_types::{Panic, Revert, SolError};
 use jsonrpsee::types::ErrorObjectOwned;
 use lockstep_index::IndexError;
 use lockstep_state::StateError;
+use revm::database_interface::bal::EvmDatabaseError;
+use serde_json::{Value, json};
 
-use super::SubmitError;
+use super::{
+    SubmitError,
+    refusal::{Refusal, code},
+};
 
 /// The call ran and reverted; `data` is what it returned.
 const REVERTED: i32 = 3;
@@ -38,6 +43,8 @@ pub(super) enum RpcError {
     Invalid { position: usize, name: &'static str, reason: String },
     #[error("too many arguments, want at most {0}")]
     TooMany(usize),
+    #[error("{0}")]
+    Params(String),
     #[error("invalid {name}: {reason}")]
     InvalidField { name: &'static str, reason: String },
     #[error("header not found")]
@@ -46,9 +53,15 @@ pub(super) enum RpcError {
     NoState { number: u64, first: u64, head: u64 },
     #[error("{}", revert_message(.0))]
     Reverted(Bytes),
-    /// A call that halts or that no block could hold; the text says why.
+    /// A call that halts or that cannot be made; the text says why.
     #[error("{0}")]
     Call(String),
+    /// A call that no block could hold.
+    #[error("{}", .0.text)]
+    Unincludable(Refusal),
+    /// An error whose code is its method's own.
+    #[error("{text}")]
+    Coded { code: i32, text: String },
     #[error("{0}")]
     Limit(String),
     #[error("{0}")]
@@ -78,9 +91,11 @@ impl RpcError {
             | Self::Missing { .. }
             | Self::Invalid { .. }
             | Self::TooMany(_)
+            | Self::Params(_)
             | Self::InvalidField { .. } => INVALID_PARAMS,
             Self::NoSubscription(_) => METHOD_NOT_FOUND,
             Self::Reverted(_) => REVERTED,
+            Self::Coded { code, .. } => *code,
             Self::Unconfirmed { .. } => UNCONFIRMED,
             Self::Refused(SubmitError::NotReady(_)) => NOT_READY,
             Self::Refused(SubmitError::Internal) | Self::Internal(_) => INTERNAL,
@@ -89,19 +104,45 @@ impl RpcError {
             Self::UnknownBlock
             | Self::NoState { .. }
             | Self::Call(_)
+            | Self::Unincludable(_)
             | Self::Timeout(_)
             | Self::UnknownFilter
             | Self::Refused(_) => SERVER,
         }
     }
 
-    fn data(&self) -> Option<String> {
+    /// What a program needs beside code and text: bytes, or execution-apis' code where the error has another one.
+    fn data(&self) -> Option<Value> {
         match self {
-            Self::Reverted(output) => Some(output.to_string()),
-            Self::Unconfirmed { hash, .. } => Some(hash.to_string()),
+            Self::Reverted(output) => Some(json!(output)),
+            Self::Unconfirmed { hash, .. } => Some(json!(hash)),
+            Self::Refused(refused) => submission_code(refused).map(coded),
+            Self::Unincludable(refusal) => refusal.code.map(coded),
             _ => None,
         }
     }
+}
+
+fn coded(code: i32) -> Value {
+    json!({ "code": code })
+}
+
+/// execution-apis' code for a transaction that the pool refuses.
+const fn submission_code(refused: &SubmitError) -> Option<i32> {
+    Some(match refused {
+        SubmitError::AlreadyKnown => code::ALREADY_KNOWN,
+        SubmitError::InvalidSender => code::INVALID_SENDER,
+        SubmitError::ReplacementUnderpriced => code::REPLACEMENT,
+        SubmitError::NonceTooLow { .. } => code::NONCE_TOO_LOW,
+        SubmitError::NonceTooHigh { .. } => code::NONCE_TOO_HIGH,
+        SubmitError::Underpriced { .. } => code::BASE_FEE_TOO_LOW,
+        SubmitError::IntrinsicGas { .. } | SubmitError::FloorDataGas { .. } => code::INTRINSIC_GAS,
+        SubmitError::InsufficientFunds { .. } => code::INSUFFICIENT_FUNDS,
+        SubmitError::ExceedsBlockGasLimit => code::BLOCK_GAS_LIMIT,
+        SubmitError::SenderNotEoa(_) => code::SENDER_NOT_EOA,
+        SubmitError::InitCodeSize { .. } => code::INIT_CODE_SIZE,
+        _ => return None,
+    })
 }
 
 impl From<RpcError> for ErrorObjectOwned {
@@ -134,6 +175,15 @@ impl From<StateError> for RpcError {
     }
 }
 
+impl From<EvmDatabaseError<StateError>> for RpcError {
+    fn from(error: EvmDatabaseError<StateError>) -> Self {
+        match error {
+            EvmDatabaseError::Database(error) => error.into(),
+            EvmDatabaseError::Bal(error) => Self::internal(error),
+        }
+    }
+}
+
 /// The error and its sources in one line.
 fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
     let mut line = error.to_string();
@@ -146,7 +196,7 @@ fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
 }
 
 /// "execution reverted", and the reason where the output holds one that Solidity wrote.
-fn revert_message(output: &Bytes) -> String {
+pub(super) fn revert_message(output: &Bytes) -> String {
     let reason = Revert::abi_decode(output)
         .map(|revert| revert.reason)
         .or_else(|_| Panic::abi_decode(output).map(|panic| panic.as_geth_str().into_owned()));
@@ -192,13 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn refusals_begin_with_geths_words() {
+    fn refusals_begin_with_geths_words_and_carry_the_code_of_execution_apis() {
         let refusals = [
-            (SubmitError::NonceTooLow { next: 2, tx: 1 }, "nonce too low"),
-            (SubmitError::AlreadyKnown, "already known"),
-            (SubmitError::ReplacementUnderpriced, "replacement transaction underpriced"),
-            (SubmitError::IntrinsicGas { gas: 1, needed: 21_000 }, "intrinsic gas too low"),
-            (SubmitError::ExceedsBlockGasLimit, "exceeds block gas limit"),
+            (SubmitError::NonceTooLow { next: 2, tx: 1 }, "nonce too low", Some(-38010)),
+            (SubmitError::AlreadyKnown, "already known", Some(1000)),
+            (SubmitError::ReplacementUnderpriced, "replacement transaction underpriced", Some(1002)),
+            (SubmitError::IntrinsicGas { gas: 1, needed: 21_000 }, "intrinsic gas too low", Some(-38013)),
+            (SubmitError::TipAboveFeeCap, "max priority fee per gas higher than max fee per gas", None),
+            (SubmitError::ExceedsBlockGasLimit, "exceeds block gas limit", Some(-38015)),
             (
                 SubmitError::InsufficientFunds {
                     sender: Default::default(),
@@ -206,12 +257,13 @@ mod tests {
                     cost: U256::ONE,
                 },
                 "insufficient funds for gas * price + value",
+                Some(-38014),
             ),
         ];
-        for (refusal, words) in refusals {
+        for (refusal, words, apis_code) in refusals {
             let (code, message, data) = object(refusal.into());
             assert!(message.starts_with(words), "{message}");
-            assert_eq!((code, data), (-32000, None));
+            assert_eq!((code, data), (-32000, apis_code.map(|code| format!("{{\"code\":{code}}}"))));
         }
     }
 

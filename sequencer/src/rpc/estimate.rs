@@ -1,8 +1,6 @@
 //! `eth_estimateGas`: the least gas limit with which a message succeeds, within a tolerance.
 
-use alloy::eips::BlockId;
 use alloy::primitives::{U64, U256};
-use alloy::rpc::types::TransactionRequest;
 
 use super::{
     api::Api,
@@ -20,16 +18,13 @@ const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 /// The search ends when the answer is known to this fraction: 1/64, near geth's 1.5 %.
 const TOLERANCE: u64 = 64;
 
-pub(super) async fn estimate_gas(api: &Api, mut args: Args) -> Result<U64, RpcError> {
-    let mut transaction: TransactionRequest = args.required("transaction")?;
-    let block: BlockId = args.optional("block")?.unwrap_or_default();
-    let state = args.optional("state overrides")?;
-    let block_overrides = args.optional("block overrides")?;
-    args.end()?;
+/// Gas alone: what a transaction pays for its data on L1 is charged apart, not as gas. As in op-geth, a sender that
+/// could not pay that too still gets its estimate; admission is what judges the whole cost.
+pub(super) async fn estimate_gas(api: &Api, args: Args) -> Result<U64, RpcError> {
+    let (mut request, block) = Request::take(args)?;
     // geth ignores a limit that no transaction could have.
-    transaction.gas = transaction.gas.filter(|gas| *gas >= TRANSFER_GAS);
+    request.transaction.gas = request.transaction.gas.filter(|gas| *gas >= TRANSFER_GAS);
     let base = Base::at(api, block).await?;
-    let request = Request { transaction, state, block: block_overrides };
     let gas = api.call(move || estimate(&mut Machine::new(base, request)?)).await?;
     Ok(U64::from(gas))
 }

@@ -1,6 +1,7 @@
 //! Filters that a client installs and polls.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, U64};
@@ -9,14 +10,17 @@ use lockstep_index::block;
 use lockstep_primitives::BlockNumber;
 use op_alloy_rpc_types::Transaction;
 use parking_lot::Mutex;
+use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
-use super::{api::Api, args::Args, error::RpcError, logs};
+use super::{PooledTransaction, api::Api, args::Args, error::RpcError, hex::Number, logs};
 
 /// What a filter reports.
 #[derive(Clone, Debug)]
 enum Kind {
     Blocks,
     Logs(Box<Filter>),
+    /// What entered the pool; the channel bounds what waits for a client that does not poll.
+    Transactions(Arc<Mutex<Receiver<Arc<Vec<PooledTransaction>>>>>),
 }
 
 #[derive(Debug)]
@@ -55,19 +59,19 @@ impl Filters {
         Ok(U64::from(id))
     }
 
-    fn remove(&self, id: U64) -> bool {
-        self.installed.lock().remove(&id.to()).is_some()
+    fn remove(&self, id: u64) -> bool {
+        self.installed.lock().remove(&id).is_some()
     }
 
-    fn kind(&self, id: U64) -> Result<Kind, RpcError> {
+    fn kind(&self, id: u64) -> Result<Kind, RpcError> {
         let installed = self.installed.lock();
-        installed.get(&id.to()).map(|filter| filter.kind.clone()).ok_or(RpcError::UnknownFilter)
+        installed.get(&id).map(|filter| filter.kind.clone()).ok_or(RpcError::UnknownFilter)
     }
 
     /// Takes what is to be reported up to `head`: the kind, and the blocks if there are any.
-    fn take(&self, id: U64, head: BlockNumber, now: Instant) -> Result<(Kind, Option<Blocks>), RpcError> {
+    fn take(&self, id: u64, head: BlockNumber, now: Instant) -> Result<(Kind, Option<Blocks>), RpcError> {
         let mut installed = self.installed.lock();
-        let filter = installed.get_mut(&id.to()).ok_or(RpcError::UnknownFilter)?;
+        let filter = installed.get_mut(&id).ok_or(RpcError::UnknownFilter)?;
         filter.polled = now;
         let from = filter.next;
         filter.next = head.next(); // after a rewind this goes back, and the new blocks are reported
@@ -75,8 +79,8 @@ impl Filters {
     }
 
     /// Undoes a `take` whose answer could not be had.
-    fn put_back(&self, id: U64, from: BlockNumber) {
-        if let Some(filter) = self.installed.lock().get_mut(&id.to()) {
+    fn put_back(&self, id: u64, from: BlockNumber) {
+        if let Some(filter) = self.installed.lock().get_mut(&id) {
             filter.next = filter.next.min(from);
         }
     }
@@ -91,8 +95,15 @@ fn random() -> u64 {
 }
 
 pub(super) async fn new_filter(api: &Api, mut args: Args) -> Result<U64, RpcError> {
-    let filter: Filter = args.required("filter")?;
+    let logs::Wanted(filter) = args.required("filter")?;
     args.end()?;
+    if let FilterBlockOption::Range { from_block: Some(from), to_block: Some(to) } = filter.block_option
+        && from.is_number()
+        && to.is_number()
+        && api.number(from) > api.number(to)
+    {
+        return Err(RpcError::Params("invalid block range params".to_owned()));
+    }
     let next = api.heads().unsafe_head.number.next();
     api.filters.install(Kind::Logs(Box::new(filter)), next, Instant::now())
 }
@@ -102,19 +113,27 @@ pub(super) async fn new_block_filter(api: &Api, args: Args) -> Result<U64, RpcEr
     api.filters.install(Kind::Blocks, api.heads().unsafe_head.number.next(), Instant::now())
 }
 
+pub(super) async fn new_pending_transaction_filter(api: &Api, mut args: Args) -> Result<U64, RpcError> {
+    args.optional::<bool>("full transactions")?; // hashes are what it reports, as geth does by default
+    args.end()?;
+    let entering = Arc::new(Mutex::new(api.context.pool.subscribe()));
+    let head = api.heads().unsafe_head.number;
+    api.filters.install(Kind::Transactions(entering), head.next(), Instant::now())
+}
+
 pub(super) async fn uninstall_filter(api: &Api, mut args: Args) -> Result<bool, RpcError> {
-    let id: U64 = args.required("filter id")?;
+    let Number(id) = args.required("filter id")?;
     args.end()?;
     Ok(api.filters.remove(id))
 }
 
 /// All logs of a filter, reported or not.
 pub(super) async fn filter_logs(api: &Api, mut args: Args) -> Result<Vec<Log>, RpcError> {
-    let id: U64 = args.required("filter id")?;
+    let Number(id) = args.required("filter id")?;
     args.end()?;
     match api.filters.kind(id)? {
         Kind::Logs(filter) => logs::matching(api, &filter).await,
-        Kind::Blocks => Err(RpcError::UnknownFilter),
+        Kind::Blocks | Kind::Transactions(_) => Err(RpcError::UnknownFilter),
     }
 }
 
@@ -123,9 +142,12 @@ pub(super) async fn filter_changes(
     api: &Api,
     mut args: Args,
 ) -> Result<FilterChanges<Transaction>, RpcError> {
-    let id: U64 = args.required("filter id")?;
+    let Number(id) = args.required("filter id")?;
     args.end()?;
     let (kind, blocks) = api.filters.take(id, api.heads().unsafe_head.number, Instant::now())?;
+    if let Kind::Transactions(entering) = &kind {
+        return Ok(FilterChanges::Hashes(entered(&mut entering.lock())));
+    }
     let Some(blocks) = blocks else { return Ok(FilterChanges::Empty) };
     let changes = changes(api, &kind, blocks).await;
     if changes.is_err() {
@@ -136,6 +158,7 @@ pub(super) async fn filter_changes(
 
 async fn changes(api: &Api, kind: &Kind, (from, to): Blocks) -> Result<FilterChanges<Transaction>, RpcError> {
     match kind {
+        Kind::Transactions(_) => Ok(FilterChanges::Empty),
         Kind::Blocks => {
             let headers = block::headers(api.context.index.pool(), from, to).await?;
             let hashes: Vec<B256> = headers.iter().map(|stored| stored.hash).collect();
@@ -148,6 +171,18 @@ async fn changes(api: &Api, kind: &Kind, (from, to): Blocks) -> Result<FilterCha
                 return Ok(FilterChanges::Empty);
             }
             Ok(FilterChanges::Logs(logs::in_range(api, filter, from, to).await?))
+        }
+    }
+}
+
+/// Hashes of what entered since the last call, but for what the channel had no room for.
+fn entered(entering: &mut Receiver<Arc<Vec<PooledTransaction>>>) -> Vec<B256> {
+    let mut hashes = Vec::new();
+    loop {
+        match entering.try_recv() {
+            Ok(batch) => hashes.extend(batch.iter().map(|pooled| pooled.transaction.tx_hash())),
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return hashes,
         }
     }
 }
@@ -165,6 +200,9 @@ fn bounds(filter: &Filter) -> Blocks {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use alloy::primitives::{Address, U256};
+    use lockstep_primitives::TxDeposit;
+
     use super::*;
 
     const LIFETIME: Duration = Duration::from_secs(10);
@@ -172,7 +210,7 @@ mod tests {
     #[test]
     fn each_block_is_reported_once() {
         let (filters, now) = (Filters::new(10, LIFETIME), Instant::now());
-        let id = filters.install(Kind::Blocks, BlockNumber(6), now).unwrap();
+        let id = filters.install(Kind::Blocks, BlockNumber(6), now).unwrap().to();
         let take = |head| filters.take(id, BlockNumber(head), now).unwrap().1;
         assert_eq!(take(5), None);
         assert_eq!(take(7), Some((BlockNumber(6), BlockNumber(7))));
@@ -184,7 +222,7 @@ mod tests {
     #[test]
     fn blocks_after_a_rewind_are_reported() {
         let (filters, now) = (Filters::new(10, LIFETIME), Instant::now());
-        let id = filters.install(Kind::Blocks, BlockNumber(6), now).unwrap();
+        let id = filters.install(Kind::Blocks, BlockNumber(6), now).unwrap().to();
         let take = |head| filters.take(id, BlockNumber(head), now).unwrap().1;
         assert_eq!(take(9), Some((BlockNumber(6), BlockNumber(9))));
         assert_eq!(take(7), None);
@@ -192,9 +230,26 @@ mod tests {
     }
 
     #[test]
+    fn transactions_that_waited_too_long_are_lost_and_the_rest_reported() {
+        let (sender, mut receiver) = tokio::sync::broadcast::channel(2);
+        let pooled = |nonce| PooledTransaction {
+            transaction: TxDeposit { value: U256::from(nonce), ..TxDeposit::default() }.into(),
+            sender: Address::ZERO,
+        };
+        let hash = |nonce| pooled(nonce).transaction.tx_hash();
+        sender.send(pooled(1)).unwrap();
+        assert_eq!(entered(&mut receiver), [hash(1)]);
+        assert!(entered(&mut receiver).is_empty());
+        for nonce in 2..5 {
+            sender.send(pooled(nonce)).unwrap();
+        }
+        assert_eq!(entered(&mut receiver), [hash(3), hash(4)]);
+    }
+
+    #[test]
     fn filters_are_bounded_and_idle_ones_make_room() {
         let (filters, now) = (Filters::new(1, LIFETIME), Instant::now());
-        let id = filters.install(Kind::Blocks, BlockNumber(0), now).unwrap();
+        let id = filters.install(Kind::Blocks, BlockNumber(0), now).unwrap().to();
         assert!(matches!(filters.install(Kind::Blocks, BlockNumber(0), now), Err(RpcError::Limit(_))));
         filters.install(Kind::Blocks, BlockNumber(0), now + LIFETIME).unwrap();
         assert!(!filters.remove(id));

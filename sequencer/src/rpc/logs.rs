@@ -4,29 +4,51 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::rpc::types::{Filter, FilterBlockOption, Log};
 use lockstep_index::log::{self, LogFilter};
 use lockstep_primitives::BlockNumber;
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::{Map, Value};
 
-use super::{RpcLimits, api::Api, args::Args, error::RpcError, view};
+use super::{RpcLimits, api::Api, args::Args, error::RpcError, hex, view};
 
 pub(super) async fn get_logs(api: &Api, mut args: Args) -> Result<Vec<Log>, RpcError> {
-    let filter: Filter = args.required("filter")?;
+    let Wanted(filter) = args.required("filter")?;
     args.end()?;
     matching(api, &filter).await
+}
+
+/// A filter whose blocks are written as strictly as elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted(pub(super) Filter);
+
+impl<'de> Deserialize<'de> for Wanted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields: Map<String, Value> = Map::deserialize(deserializer)?;
+        fields.retain(|_, value| !value.is_null());
+        let has = |name| fields.contains_key(name);
+        if has("blockHash") && (has("fromBlock") || has("toBlock")) {
+            let text = "cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other";
+            return Err(D::Error::custom(text));
+        }
+        for name in ["fromBlock", "toBlock"] {
+            if let Some(block) = fields.get(name) {
+                hex::tag(block).map_err(|reason| D::Error::custom(format!("{name}: {reason}")))?;
+            }
+        }
+        serde_json::from_value(fields.into()).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// The logs that a filter means, now.
 pub(super) async fn matching(api: &Api, filter: &Filter) -> Result<Vec<Log>, RpcError> {
     match filter.block_option {
         FilterBlockOption::AtBlockHash(hash) => {
-            let header = api.header(hash.into()).await?;
+            let found = api.find(hash.into()).await?;
+            let header = found.ok_or_else(|| RpcError::Call("unknown block".to_owned()))?;
             let number = BlockNumber(header.header.number);
             in_range(api, filter, number, number).await
         }
         FilterBlockOption::Range { from_block, to_block } => {
             let (from, to) = range(api, from_block, to_block);
-            let named = |block: Option<BlockNumberOrTag>| block.is_some_and(|block| block.is_number());
-            if from > to && !(named(from_block) && named(to_block)) {
-                return Ok(Vec::new()); // a client that polls from the block after the head
-            }
+            check_range(from, to, api.heads().unsafe_head.number)?;
             in_range(api, filter, from, to).await
         }
     }
@@ -40,6 +62,17 @@ fn range(
 ) -> (BlockNumber, BlockNumber) {
     let number = |block: Option<BlockNumberOrTag>| api.number(block.unwrap_or_default());
     (number(from), number(to))
+}
+
+/// execution-apis: no answer is better than one that says that blocks to come hold no logs.
+fn check_range(from: BlockNumber, to: BlockNumber, head: BlockNumber) -> Result<(), RpcError> {
+    if from > to {
+        return Err(RpcError::Params("invalid block range params".to_owned()));
+    }
+    if to > head {
+        return Err(RpcError::Params("block range extends beyond current head block".to_owned()));
+    }
+    Ok(())
 }
 
 /// The matching logs in blocks `from..=to`.
@@ -73,10 +106,7 @@ fn checked(
     limits: &RpcLimits,
 ) -> Result<LogFilter, RpcError> {
     if from > to {
-        return Err(RpcError::InvalidField {
-            name: "block range",
-            reason: format!("fromBlock {from} is above toBlock {to}"),
-        });
+        return Err(RpcError::Params("invalid block range params".to_owned()));
     }
     if to.0 - from.0 >= limits.max_block_range {
         return Err(RpcError::Limit(format!(
@@ -117,8 +147,27 @@ mod tests {
         assert!(check(&Filter::new(), 1, 10).is_ok());
         let error = check(&Filter::new(), 1, 11).unwrap_err();
         assert_eq!(error.to_string(), "query spans 11 blocks, limit 10; ask for fewer blocks");
-        assert!(matches!(check(&Filter::new(), 2, 1), Err(RpcError::InvalidField { .. })));
+        assert!(matches!(check(&Filter::new(), 2, 1), Err(RpcError::Params(_))));
         assert!(matches!(check(&Filter::new(), 0, u64::MAX), Err(RpcError::Limit(_))));
+    }
+
+    #[test]
+    fn range_must_be_one_and_be_there() {
+        let check = |from, to| check_range(BlockNumber(from), BlockNumber(to), BlockNumber(5));
+        assert!(check(0, 5).is_ok() && check(5, 5).is_ok());
+        assert_eq!(check(4, 3).unwrap_err().to_string(), "invalid block range params");
+        assert_eq!(check(6, 5).unwrap_err().to_string(), "invalid block range params");
+        assert_eq!(check(5, 6).unwrap_err().to_string(), "block range extends beyond current head block");
+    }
+
+    #[test]
+    fn filter_with_a_hash_and_a_range_is_refused() {
+        let read = |value| serde_json::from_value::<Wanted>(value);
+        let hash = B256::ZERO;
+        assert!(read(serde_json::json!({"blockHash": hash, "fromBlock": null})).is_ok());
+        let error = read(serde_json::json!({"blockHash": hash, "fromBlock": "0x1"})).unwrap_err();
+        assert!(error.to_string().starts_with("cannot specify both BlockHash and FromBlock/ToBlock"));
+        assert!(read(serde_json::json!({"fromBlock": "0x01"})).is_err());
     }
 
     #[test]

@@ -2,24 +2,33 @@
 //!
 //! Handlers parse, ask and answer. What they may use stands in [`RpcContext`]; [`module`] puts them together.
 
+mod access_list;
 mod account;
 mod admin;
 mod api;
 mod args;
 mod call;
 mod chain;
+mod conditional;
+mod config;
 mod context;
 mod error;
 mod estimate;
 mod fees;
 mod filters;
+mod hex;
 mod lockstep;
 mod logs;
 mod node;
 mod optimism;
+mod overrides;
 mod pubsub;
+mod refusal;
+mod request;
+mod simulate;
 mod submit;
 mod trace;
+mod txpool;
 mod view;
 
 pub use context::{
@@ -74,20 +83,40 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "net_peerCount" => node::peer_count,
         "web3_clientVersion" => node::client_version,
         "web3_sha3" => node::sha3,
-        "txpool_status" => node::pool_status,
-        "txpool_content" => node::pool_content,
+        "eth_protocolVersion" => node::protocol_version,
+        "eth_coinbase" => node::coinbase,
+        "eth_mining" => node::mining,
+        "eth_hashrate" => node::hashrate,
+        "eth_sign" => node::no_keys,
+        "eth_signTransaction" => node::no_keys,
+        "eth_signTypedData_v4" => node::no_keys,
+        "eth_sendTransaction" => node::no_keys,
+        "eth_config" => config::config,
+        "eth_capabilities" => config::capabilities,
+        "rpc_modules" => node::modules,
+        "txpool_status" => txpool::status,
+        "txpool_content" => txpool::content,
+        "txpool_contentFrom" => txpool::content_from,
+        "txpool_inspect" => txpool::inspect,
 
         "eth_blockNumber" => chain::block_number,
         "eth_getBlockByNumber" => chain::block_by_number,
         "eth_getBlockByHash" => chain::block_by_hash,
+        "eth_getHeaderByNumber" => chain::header_by_number,
+        "eth_getHeaderByHash" => chain::header_by_hash,
+        "eth_getBlockAccessList" => chain::block_access_list,
         "eth_getBlockTransactionCountByNumber" => chain::transaction_count_by_number,
         "eth_getBlockTransactionCountByHash" => chain::transaction_count_by_hash,
         "eth_getUncleCountByBlockNumber" => chain::uncle_count,
         "eth_getUncleCountByBlockHash" => chain::uncle_count,
+        "eth_getUncleByBlockNumberAndIndex" => chain::uncle_at_index,
+        "eth_getUncleByBlockHashAndIndex" => chain::uncle_at_index,
         "eth_getTransactionByHash" => chain::transaction_by_hash,
         "eth_getTransactionByBlockNumberAndIndex" => chain::transaction_by_number_and_index,
         "eth_getTransactionByBlockHashAndIndex" => chain::transaction_by_hash_and_index,
         "eth_getRawTransactionByHash" => chain::raw_transaction_by_hash,
+        "eth_getRawTransactionByBlockNumberAndIndex" => chain::raw_transaction_by_number_and_index,
+        "eth_getRawTransactionByBlockHashAndIndex" => chain::raw_transaction_by_hash_and_index,
         "eth_getTransactionReceipt" => chain::transaction_receipt,
         "eth_getBlockReceipts" => chain::block_receipts,
 
@@ -95,21 +124,29 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "eth_getCode" => account::code,
         "eth_getTransactionCount" => account::transaction_count,
         "eth_getStorageAt" => account::storage_at,
+        "eth_getStorageValues" => account::storage_values,
+        "eth_getAccount" => account::account,
+        "eth_getAccountInfo" => account::account_info,
         "eth_getProof" => account::proof,
 
         "eth_call" => call::call,
         "eth_estimateGas" => estimate::estimate_gas,
+        "eth_createAccessList" => access_list::create_access_list,
+        "eth_simulateV1" => simulate::simulate,
         "eth_gasPrice" => fees::gas_price,
         "eth_maxPriorityFeePerGas" => fees::max_priority_fee,
+        "eth_baseFee" => fees::base_fee,
         "eth_feeHistory" => fees::fee_history,
         "eth_blobBaseFee" => fees::blob_base_fee,
 
         "eth_sendRawTransaction" => submit::send_raw,
         "eth_sendRawTransactionSync" => submit::send_raw_sync,
+        "eth_sendRawTransactionConditional" => conditional::send_raw_conditional,
 
         "eth_getLogs" => logs::get_logs,
         "eth_newFilter" => filters::new_filter,
         "eth_newBlockFilter" => filters::new_block_filter,
+        "eth_newPendingTransactionFilter" => filters::new_pending_transaction_filter,
         "eth_getFilterChanges" => filters::filter_changes,
         "eth_getFilterLogs" => filters::filter_logs,
         "eth_uninstallFilter" => filters::uninstall_filter,

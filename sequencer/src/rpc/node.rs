@@ -1,13 +1,16 @@
-//! What a node says about itself and its pool.
+//! What a node says about itself.
 
 use std::collections::BTreeMap;
 
-use alloy::consensus::Transaction as _;
-use alloy::primitives::{Address, B256, Bytes, U64, keccak256};
-use op_alloy_rpc_types::Transaction;
-use serde::Serialize;
+use alloy::primitives::{Address, B256, U64, keccak256};
+use lockstep_primitives::predeploys;
 
-use super::{PooledTransaction, api::Api, args::Args, error::RpcError, view};
+use super::{api::Api, args::Args, error::RpcError, hex::Data};
+
+/// `eth/68`.
+const ETH_VERSION: u64 = 68;
+/// What is served, but for what other modules of the server add.
+const NAMESPACES: [&str; 7] = ["debug", "eth", "net", "optimism", "rpc", "txpool", "web3"];
 
 pub(super) async fn chain_id(api: &Api, args: Args) -> Result<U64, RpcError> {
     args.end()?;
@@ -48,44 +51,45 @@ pub(super) async fn client_version(_api: &Api, args: Args) -> Result<String, Rpc
 }
 
 pub(super) async fn sha3(_api: &Api, mut args: Args) -> Result<B256, RpcError> {
-    let data: Bytes = args.required("data")?;
+    let Data(data) = args.required("data")?;
     args.end()?;
     Ok(keccak256(data))
 }
 
-/// `txpool_status`.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Status {
-    pending: U64,
-    queued: U64,
-}
-
-pub(super) async fn pool_status(api: &Api, args: Args) -> Result<Status, RpcError> {
+/// The receiver of priority fees, in every block.
+pub(super) async fn coinbase(_api: &Api, args: Args) -> Result<Address, RpcError> {
     args.end()?;
-    let status = api.context.pool.status();
-    Ok(Status { pending: U64::from(status.pending), queued: U64::from(status.queued) })
+    Ok(predeploys::SEQUENCER_FEE_VAULT)
 }
 
-type BySender = BTreeMap<Address, BTreeMap<u64, Transaction>>;
-
-/// `txpool_content`.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Content {
-    pending: BySender,
-    queued: BySender,
-}
-
-pub(super) async fn pool_content(api: &Api, args: Args) -> Result<Content, RpcError> {
+pub(super) async fn mining(_api: &Api, args: Args) -> Result<bool, RpcError> {
     args.end()?;
-    let content = api.context.pool.content();
-    Ok(Content { pending: by_sender(&content.pending), queued: by_sender(&content.queued) })
+    Ok(false)
 }
 
-fn by_sender(pooled: &[PooledTransaction]) -> BySender {
-    let mut all = BySender::new();
-    for PooledTransaction { transaction, sender } in pooled {
-        let view = view::pooled(transaction, *sender);
-        all.entry(*sender).or_default().insert(transaction.nonce(), view);
-    }
-    all
+pub(super) async fn hashrate(_api: &Api, args: Args) -> Result<U64, RpcError> {
+    args.end()?;
+    Ok(U64::ZERO)
+}
+
+/// The newest version of the `eth` protocol, as geth answered while it did.
+pub(super) async fn protocol_version(_api: &Api, args: Args) -> Result<U64, RpcError> {
+    args.end()?;
+    Ok(U64::from(ETH_VERSION))
+}
+
+/// Namespaces and their versions.
+pub(super) async fn modules(
+    _api: &Api,
+    args: Args,
+) -> Result<BTreeMap<&'static str, &'static str>, RpcError> {
+    args.end()?;
+    Ok(NAMESPACES.into_iter().map(|name| (name, "1.0")).collect())
+}
+
+/// Signing wants a key of the caller's account, whatever is to be signed.
+pub(super) async fn no_keys(_api: &Api, _args: Args) -> Result<(), RpcError> {
+    Err(RpcError::Call(
+        "unknown account: this node holds no keys; sign yourself and use eth_sendRawTransaction".to_owned(),
+    ))
 }

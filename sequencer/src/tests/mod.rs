@@ -4,9 +4,12 @@
 mod admission;
 mod backpressure;
 mod build;
+mod calls;
+mod conformance;
 mod engine;
-mod pending;
 mod lockstep;
+mod pending;
 mod rig;
 mod rpc;
+mod simulate;
 mod trace;
