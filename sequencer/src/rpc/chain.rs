@@ -12,6 +12,7 @@ use super::{
     args::Args,
     error::RpcError,
     hex::{Block, Hash, Number, Tag},
+    open::{self, AnyBlock},
     view,
 };
 
@@ -23,14 +24,14 @@ pub(super) async fn block_number(api: &Api, args: Args) -> Result<U64, RpcError>
     Ok(U64::from(api.heads().unsafe_head.number.0))
 }
 
-pub(super) async fn block_by_number(
-    api: &Api,
-    mut args: Args,
-) -> Result<Option<RpcBlock<Transaction>>, RpcError> {
+pub(super) async fn block_by_number(api: &Api, mut args: Args) -> Result<AnyBlock, RpcError> {
     let Tag(number) = args.required("block number")?;
     let full = args.optional("full transactions")?.unwrap_or(false);
     args.end()?;
-    block_view(api, number.into(), full).await
+    match api.pending(number.into()).await {
+        Some(open) => AnyBlock::open(&open, full),
+        None => Ok(AnyBlock::Sealed(block_view(api, number.into(), full).await?.map(Box::new))),
+    }
 }
 
 pub(super) async fn block_by_hash(
@@ -59,6 +60,9 @@ async fn block_view(api: &Api, id: BlockId, full: bool) -> Result<Option<RpcBloc
 pub(super) async fn transaction_count_by_number(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
     let Tag(number) = args.required("block number")?;
     args.end()?;
+    if let Some(open) = api.pending(number.into()).await {
+        return Ok(Some(U64::from(open.transactions.len())));
+    }
     Ok(count(api.find(number.into()).await?))
 }
 
@@ -147,6 +151,9 @@ pub(super) async fn transaction_by_number_and_index(
     let Tag(number) = args.required("block number")?;
     let Number(index) = args.required("index")?;
     args.end()?;
+    if let Some(open) = api.pending(number.into()).await {
+        return Ok(usize::try_from(index).ok().and_then(|index| open::transaction(&open, index)));
+    }
     at_index(api, api.number(number), index).await
 }
 
@@ -223,6 +230,9 @@ pub(super) async fn block_receipts(
 ) -> Result<Option<Vec<OpTransactionReceipt>>, RpcError> {
     let Block(id) = args.required("block")?;
     args.end()?;
+    if let Some(open) = api.pending(id).await {
+        return Ok(Some(open::receipts(&open)));
+    }
     let Some(stored) = api.find(id).await? else { return Ok(None) };
     let sealed = block::by_hash(api.context.index.pool(), stored.hash).await?;
     Ok(sealed.map(|sealed| view::receipts(&sealed)))

@@ -20,6 +20,7 @@ mod hex;
 mod lockstep;
 mod logs;
 mod node;
+mod open;
 mod optimism;
 mod overrides;
 mod pubsub;

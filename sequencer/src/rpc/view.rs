@@ -74,7 +74,7 @@ pub(super) fn transactions(sealed: &SealedBlock) -> Vec<Transaction> {
     (0..).zip(parts).map(view).collect()
 }
 
-fn placed(
+pub(super) fn placed(
     tx: OpTxEnvelope,
     sender: Address,
     inner: TransactionInfo,

@@ -155,3 +155,42 @@ async fn money_that_came_with_the_open_block_can_be_spent_at_once() {
     let block = sequencer.seal().await;
     assert_eq!(block.transactions[2].tx_hash(), hash.unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pending_means_the_open_block_in_every_method() {
+    let (_machine, node) = super::rpc::node().await;
+    let mut sequencer = node.sequencer;
+    let module = node.module;
+    sequencer.seal().await;
+    let hash = sequencer.pool.submit(transfer(0, 0, NOBODY, 5)).await.unwrap();
+    sequencer.advance().await;
+    let mut ask = async |method: &str, params: serde_json::Value| {
+        let request = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let request = request.to_string();
+        let (answer, answered) =
+            tokio::join!(module.raw_json_request(&request, 1), sequencer.engine.answer_next());
+        answered.unwrap();
+        let answer: serde_json::Value = serde_json::from_str(answer.unwrap().0.get()).unwrap();
+        answer["result"].clone()
+    };
+    use serde_json::{Value, json};
+    let block = ask("eth_getBlockByNumber", json!(["pending", false])).await;
+    assert_eq!((&block["hash"], &block["number"]), (&Value::Null, &json!("0x2")));
+    assert_eq!(block["transactions"][1], json!(hash));
+    let full = ask("eth_getBlockByNumber", json!(["pending", true])).await;
+    assert_eq!(
+        (&full["transactions"][1]["hash"], &full["transactions"][1]["blockHash"]),
+        (&json!(hash), &Value::Null)
+    );
+    assert_eq!(ask("eth_getBlockTransactionCountByNumber", json!(["pending"])).await, "0x2");
+    let at_index = ask("eth_getTransactionByBlockNumberAndIndex", json!(["pending", "0x1"])).await;
+    assert_eq!(at_index, full["transactions"][1]);
+    let receipts = ask("eth_getBlockReceipts", json!(["pending"])).await;
+    assert_eq!((&receipts[1]["transactionHash"], &receipts[1]["blockHash"]), (&json!(hash), &Value::Null));
+    assert_eq!(ask("eth_getBalance", json!([NOBODY, "pending"])).await, "0x5");
+    assert_eq!(ask("eth_getTransactionCount", json!([key(0).address(), "pending"])).await, "0x1");
+    // NUMBER, and the balance of the caller's callee.
+    let overrides = json!({key(1).address().to_string(): {"code": "0x435f5260205ff3"}});
+    let number = ask("eth_call", json!([{"to": key(1).address()}, "pending", overrides])).await;
+    assert_eq!(number, json!(B256::with_last_byte(2)));
+}
