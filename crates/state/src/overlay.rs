@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use lockstep_primitives::BlockNumber;
 use revm::{DatabaseRef, bytecode::Bytecode, database::BundleState, state::AccountInfo};
 
-use crate::{StateError, StateView};
+use crate::{Staged, StateError, StateView};
 
 /// What a block did on top of a state.
 #[derive(Clone, Debug)]
@@ -77,6 +77,40 @@ impl Overlay {
     /// [`StateError::UnknownCode`] if no account ever had it; others if the database fails.
     pub fn code(&self, code_hash: B256) -> Result<Bytes, StateError> {
         Ok(self.code_by_hash_ref(code_hash)?.original_bytes())
+    }
+
+    /// The roots that `changes` would lead to from here; what is staged on blocks that the store does not hold cannot
+    /// be committed.
+    ///
+    /// # Errors
+    /// If the database fails or a value is damaged.
+    pub fn stage(&self, changes: &BundleState) -> Result<Staged, StateError> {
+        if self.layers.is_empty() {
+            return self.view.stage(changes);
+        }
+        let mut all = self.merged();
+        all.extend(changes.clone());
+        self.view.stage(&all)
+    }
+
+    /// Root of an account's storage trie; the empty root if there is no such account.
+    ///
+    /// # Errors
+    /// If the database fails or a value is damaged.
+    pub fn storage_root(&self, address: Address) -> Result<B256, StateError> {
+        let mut own = BundleState::default();
+        if let Some(account) = self.merged().state.remove(&address) {
+            own.state.insert(address, account);
+        }
+        self.view.stage(&own)?.storage_root(address)
+    }
+
+    /// What all layers changed together.
+    fn merged(&self) -> BundleState {
+        self.layers.iter().fold(BundleState::default(), |mut all, layer| {
+            all.extend(BundleState::clone(&layer.changes));
+            all
+        })
     }
 
     /// What the newest layer that has an answer says.

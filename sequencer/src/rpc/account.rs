@@ -86,11 +86,12 @@ pub(super) async fn account(api: &Api, mut args: Args) -> Result<Option<TrieView
     let (address, block) = address_and_block(&mut args)?;
     args.end()?;
     api.with_state(block, move |state| {
-        Ok(state.account(address)?.map(|account| TrieView {
+        let Some(account) = state.account(address)? else { return Ok(None) };
+        Ok(Some(TrieView {
             balance: account.balance,
             code_hash: account.code_hash,
             nonce: U64::from(account.nonce),
-            storage_root: account.storage_root,
+            storage_root: state.storage_root(address)?,
         }))
     })
     .await

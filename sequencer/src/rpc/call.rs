@@ -141,6 +141,11 @@ impl<S: DatabaseRef<Error = StateError>> Prepared<S> {
         env.cfg_env.tx_gas_limit_cap = Some(u64::MAX); // EIP-7825 binds transactions, not calls
         Ok(Self { db, env, precompiles, message, gas_cap })
     }
+
+    /// The message with all the gas that it may use.
+    pub(super) fn transaction(&self) -> OpTx {
+        transaction(&self.message, self.gas_cap)
+    }
 }
 
 /// How a run ended.

@@ -1,17 +1,17 @@
 //! Blocks, transactions and receipts.
 
 use alloy::eips::{BlockId, Encodable2718};
-use alloy::primitives::{B256, Bytes, U64};
+use alloy::primitives::{Address, B256, Bytes, U64};
 use alloy::rpc::types::{Block as RpcBlock, BlockTransactions, Header as RpcHeader};
 use lockstep_index::{block, block::StoredHeader, receipt, transaction, transaction::StoredTransaction};
-use lockstep_primitives::{BlockNumber, TxIndex};
+use lockstep_primitives::{BlockNumber, OpTxEnvelope, TxIndex};
 use op_alloy_rpc_types::{OpTransactionReceipt, Transaction};
 
 use super::{
     api::Api,
     args::Args,
     error::RpcError,
-    hex::{Block, Hash, Number, Tag},
+    hex::{Account, Block, Hash, Number, Tag},
     view,
 };
 
@@ -117,27 +117,49 @@ pub(super) async fn uncle_count(api: &Api, mut args: Args) -> Result<Option<U64>
     Ok(api.find(block).await?.map(|_| U64::ZERO))
 }
 
+/// What is in no sealed block yet has no place, be it executed or not, as in geth.
 pub(super) async fn transaction_by_hash(api: &Api, mut args: Args) -> Result<Option<Transaction>, RpcError> {
     let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
-    if let Some(stored) = transaction::by_hash(api.context.index.pool(), hash).await? {
-        let told = api.is_told(stored.block_number);
-        return Ok(Some(if told {
-            view::transaction(stored)
-        } else {
-            view::pooled(&stored.transaction, stored.sender)
-        }));
+    // What waits is looked for first: what leaves there meanwhile is in the index by then.
+    if let Some((transaction, sender)) = waiting(api, hash) {
+        return Ok(Some(view::pooled(&transaction, sender)));
     }
-    let pooled = api.context.pool.by_hash(hash);
-    Ok(pooled.map(|pooled| view::pooled(&pooled.transaction, pooled.sender)))
+    let stored = transaction::by_hash(api.context.index.pool(), hash).await?;
+    Ok(stored.map(|stored| match api.is_told(stored.block_number) {
+        true => view::transaction(stored),
+        false => view::pooled(&stored.transaction, stored.sender),
+    }))
 }
 
 pub(super) async fn raw_transaction_by_hash(api: &Api, mut args: Args) -> Result<Option<Bytes>, RpcError> {
     let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
-    let stored = transaction::by_hash(api.context.index.pool(), hash).await?.map(|stored| stored.transaction);
-    let found = stored.or_else(|| api.context.pool.by_hash(hash).map(|pooled| pooled.transaction));
-    Ok(found.map(|tx| tx.encoded_2718().into()))
+    if let Some((transaction, _)) = waiting(api, hash) {
+        return Ok(Some(transaction.encoded_2718().into()));
+    }
+    Ok(transaction::by_hash(api.context.index.pool(), hash).await?.as_ref().map(raw))
+}
+
+/// A transaction in the pool or in a block that is not sealed, and its sender.
+fn waiting(api: &Api, hash: B256) -> Option<(OpTxEnvelope, Address)> {
+    let pooled = api.context.pool.by_hash(hash).map(|pooled| (pooled.transaction, pooled.sender));
+    pooled.or_else(|| {
+        let batch = api.context.pending.find(hash)?;
+        let executed = batch.transactions.first()?;
+        Some((executed.transaction.clone(), executed.sender))
+    })
+}
+
+pub(super) async fn transaction_by_sender_and_nonce(
+    api: &Api,
+    mut args: Args,
+) -> Result<Option<Transaction>, RpcError> {
+    let Account(sender) = args.required("sender")?;
+    let Number(nonce) = args.required("nonce")?;
+    args.end()?;
+    let found = transaction::by_sender_and_nonce(api.context.index.pool(), sender, nonce).await?;
+    Ok(found.filter(|stored| api.is_told(stored.block_number)).map(view::transaction))
 }
 
 pub(super) async fn transaction_by_number_and_index(
@@ -208,6 +230,10 @@ pub(super) async fn transaction_receipt(
 ) -> Result<Option<OpTransactionReceipt>, RpcError> {
     let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
+    // Before the index, which has it once it is here no more.
+    if let Some(batch) = api.context.pending.find(hash) {
+        return Ok(view::pending_receipts(&batch).pop());
+    }
     receipt_of(api, hash).await
 }
 

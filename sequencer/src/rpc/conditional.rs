@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use alloy::consensus::constants::EMPTY_ROOT_HASH;
 use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256, U256};
 use lockstep_primitives::Header;
@@ -77,9 +76,9 @@ trait Storage {
     fn slot(&self, account: Address, slot: U256) -> Result<U256, StateError>;
 }
 
-impl Storage for lockstep_state::StateView {
+impl Storage for lockstep_state::Overlay {
     fn root(&self, account: Address) -> Result<B256, StateError> {
-        Ok(self.account(account)?.map_or(EMPTY_ROOT_HASH, |account| account.storage_root))
+        self.storage_root(account)
     }
 
     fn slot(&self, account: Address, slot: U256) -> Result<U256, StateError> {
@@ -174,6 +173,7 @@ fn rejected(text: String) -> RpcError {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use alloy::consensus::constants::EMPTY_ROOT_HASH;
     use serde_json::json;
 
     use super::*;

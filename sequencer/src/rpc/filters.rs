@@ -20,8 +20,11 @@ enum Kind {
     Blocks,
     Logs(Box<Filter>),
     /// What entered the pool; the channel bounds what waits for a client that does not poll.
-    Transactions(Arc<Mutex<Receiver<Arc<Vec<PooledTransaction>>>>>),
+    Transactions(Arc<Mutex<Entering>>),
 }
+
+/// What enters the pool, in batches.
+type Entering = Receiver<Arc<Vec<PooledTransaction>>>;
 
 #[derive(Debug)]
 struct Installed {
@@ -176,7 +179,7 @@ async fn changes(api: &Api, kind: &Kind, (from, to): Blocks) -> Result<FilterCha
 }
 
 /// Hashes of what entered since the last call, but for what the channel had no room for.
-fn entered(entering: &mut Receiver<Arc<Vec<PooledTransaction>>>) -> Vec<B256> {
+fn entered(entering: &mut Entering) -> Vec<B256> {
     let mut hashes = Vec::new();
     loop {
         match entering.try_recv() {
@@ -237,11 +240,11 @@ mod tests {
             sender: Address::ZERO,
         };
         let hash = |nonce| pooled(nonce).transaction.tx_hash();
-        sender.send(pooled(1)).unwrap();
-        assert_eq!(entered(&mut receiver), [hash(1)]);
+        sender.send(Arc::new(vec![pooled(0), pooled(1)])).unwrap();
+        assert_eq!(entered(&mut receiver), [hash(0), hash(1)]);
         assert!(entered(&mut receiver).is_empty());
         for nonce in 2..5 {
-            sender.send(pooled(nonce)).unwrap();
+            sender.send(Arc::new(vec![pooled(nonce)])).unwrap();
         }
         assert_eq!(entered(&mut receiver), [hash(3), hash(4)]);
     }

@@ -114,6 +114,7 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
         "eth_getTransactionByHash" => chain::transaction_by_hash,
         "eth_getTransactionByBlockNumberAndIndex" => chain::transaction_by_number_and_index,
         "eth_getTransactionByBlockHashAndIndex" => chain::transaction_by_hash_and_index,
+        "eth_getTransactionBySenderAndNonce" => chain::transaction_by_sender_and_nonce,
         "eth_getRawTransactionByHash" => chain::raw_transaction_by_hash,
         "eth_getRawTransactionByBlockNumberAndIndex" => chain::raw_transaction_by_number_and_index,
         "eth_getRawTransactionByBlockHashAndIndex" => chain::raw_transaction_by_hash_and_index,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use alloy::consensus::{
-    BlockHeader, ReceiptWithBloom, Sealed, Transaction as _,
+    Block as ConsensusBlock, BlockBody, BlockHeader, ReceiptWithBloom, Sealed, Transaction as _,
     transaction::{Recovered, TransactionInfo},
 };
 use alloy::eips::Encodable2718;
 use alloy::primitives::{Address, B256, U256};
+use alloy::rlp::Encodable as _;
 use alloy::rpc::types::{Block, BlockTransactions, Header as RpcHeader, Log as RpcLog, TransactionReceipt};
 use lockstep_derive::L1Attributes;
 use lockstep_index::{
@@ -37,6 +38,13 @@ pub(super) fn block(
 ) -> Block<Transaction> {
     Block::new(header(&stored.header, stored.hash, Some(stored.size_bytes)), transactions)
         .with_withdrawals(Some(Default::default()))
+}
+
+/// Bytes of a block in RLP.
+pub(super) fn size_bytes(header: &Header, transactions: &[OpTxEnvelope]) -> u64 {
+    let withdrawals = Some(Default::default());
+    let body = BlockBody { transactions: transactions.to_vec(), ommers: Vec::new(), withdrawals };
+    ConsensusBlock::new(header.clone(), body).length() as u64
 }
 
 /// A transaction that waits in the pool.

@@ -4,8 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use serde_json::{Value, json};
 
 use super::rig::{key, rollup, transfer};
-use super::rpc::{NOBODY, node, quantity};
-use crate::rpc::{PoolApi, PooledTransaction};
+use super::rpc::{NOBODY, Node, node, quantity};
 
 const NEVER: B256 = B256::repeat_byte(0x99);
 
@@ -234,6 +233,47 @@ async fn transactions_receipts_and_blocks_have_the_fields_of_their_types() {
     ] {
         assert_eq!(node.ask(method, json!([block, "0x1"])).await, raw);
     }
+}
+
+/// Asks about the open block, for which the engine has to answer.
+async fn ask_open(node: &mut Node, method: &str, params: Value) -> Value {
+    let module = node.module.clone();
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let (answer, answered) =
+        tokio::join!(module.raw_json_request(&request, 1), node.sequencer.engine.answer_next());
+    answered.unwrap();
+    let answer: Value = serde_json::from_str(answer.unwrap().0.get()).unwrap();
+    assert!(answer.get("error").is_none(), "{method}: {answer}");
+    answer["result"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executed_transactions_are_shown_before_their_block_is_sealed() {
+    let (_machine, mut node) = node().await;
+    node.seal().await;
+    let hash = node.send(transfer(0, 0, NOBODY, 5)).await;
+    node.sequencer.advance().await;
+
+    let receipt = node.receipt(hash).await;
+    assert_eq!((&receipt["status"], &receipt["blockHash"]), (&json!("0x1"), &Value::Null));
+    let waiting = node.ask("eth_getTransactionByHash", json!([hash])).await;
+    assert_eq!((&waiting["hash"], &waiting["blockNumber"]), (&json!(hash), &Value::Null));
+    let raw = node.ask("eth_getRawTransactionByHash", json!([hash])).await;
+
+    let simulated =
+        ask_open(&mut node, "eth_simulateV1", json!([{"blockStateCalls": [{}]}, "pending"])).await;
+    assert_eq!(simulated[0]["number"], "0x3");
+    assert_eq!(ask_open(&mut node, "eth_getBalance", json!([NOBODY, "pending"])).await, "0x5");
+
+    let sealed = node.seal().await;
+    let mut shown = node.receipt(hash).await;
+    assert_eq!(shown["blockHash"], json!(sealed.hash));
+    shown["blockHash"] = Value::Null;
+    assert_eq!(shown, receipt, "a receipt once shown changes in nothing else");
+    assert_eq!(node.ask("eth_getRawTransactionByHash", json!([hash])).await, raw);
+    let by_nonce = node.ask("eth_getTransactionBySenderAndNonce", json!([key(0).address(), "0x0"])).await;
+    assert_eq!(by_nonce["hash"], json!(hash));
+    assert!(node.ask("eth_getTransactionBySenderAndNonce", json!([key(0).address(), "0x1"])).await.is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ const CREATION: [u8; 10] = hex!("6016600a5f3960165ff3");
 /// A sequencer and the methods that a client calls.
 pub(super) struct Node {
     pub(super) sequencer: Sequencer,
-    module: RpcModule<()>,
+    pub(super) module: RpcModule<()>,
     new_blocks: broadcast::Sender<Arc<SealedBlock>>,
 }
 

@@ -1,16 +1,15 @@
 //! One simulated block.
 
 use alloy::consensus::{
-    Block as ConsensusBlock, BlockBody, TxReceipt,
+    TxReceipt,
     proofs::{calculate_receipt_root, calculate_transaction_root},
 };
 use alloy::primitives::B256;
-use alloy::rlp::Encodable;
 use alloy::rpc::types::{BlockOverrides, simulate::SimCallResult};
 use alloy_evm::{Evm, EvmEnv, EvmFactory, block::SystemCaller};
 use alloy_op_evm::{OpEvmFactory, OpTx};
-use lockstep_primitives::{BlockId, Header, OpTxEnvelope, SealedBlock, predeploys};
-use lockstep_state::StateView;
+use lockstep_primitives::{BlockId, Header, SealedBlock, predeploys};
+use lockstep_state::Overlay;
 use lockstep_stf::{evm_env, next_base_fee};
 use op_revm::OpSpecId;
 use revm::database::{State, WrapDatabaseRef, states::bundle_state::BundleRetention};
@@ -24,11 +23,11 @@ use super::{
 use crate::rpc::{
     call::{Base, Deadline},
     error::RpcError,
-    overrides,
+    overrides, view,
 };
 
 /// The state that calls have changed so far.
-pub(super) type Db = State<WrapDatabaseRef<StateView>>;
+pub(super) type Db = State<WrapDatabaseRef<Overlay>>;
 /// A simulated block, and what its calls gave.
 #[derive(Debug)]
 pub(super) struct Simulated {
@@ -128,19 +127,10 @@ impl Simulation {
             log.block_hash = Some(hash);
         }
         (self.parent, self.parent_hash) = (header.clone(), hash);
-        let size_bytes = size_bytes(&header, &transactions);
+        let size_bytes = view::size_bytes(&header, &transactions);
         let (l1_origin, sequence_number) = (BlockId::default(), 0);
         let sealed =
             SealedBlock { header, hash, l1_origin, sequence_number, transactions, senders, receipts };
         Ok(Simulated { sealed, size_bytes, calls })
     }
-}
-
-fn size_bytes(header: &Header, transactions: &[OpTxEnvelope]) -> u64 {
-    let body = BlockBody {
-        transactions: transactions.to_vec(),
-        ommers: Vec::new(),
-        withdrawals: Some(Default::default()),
-    };
-    ConsensusBlock::new(header.clone(), body).length() as u64
 }
