@@ -237,8 +237,7 @@ async fn slow_reader_is_closed_with_the_reason_and_its_subscriptions_end() {
 
 #[tokio::test]
 async fn reader_that_keeps_up_with_a_flood_stays() {
-    let limits = RpcLimits { slow_reader: Duration::from_millis(500), ..RpcLimits::default() };
-    let fixture = start(limits).await;
+    let fixture = start(RpcLimits::default()).await;
     let mut socket = Socket::open(&fixture.url).await;
     let id = socket.ask(&call("test_flood", &json!([]))).await["result"].clone();
     for _ in 0..500 {
