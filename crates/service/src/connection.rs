@@ -81,7 +81,10 @@ impl Acceptor {
         recorder: PrometheusHandle,
         shutdown: CancellationToken,
     ) -> Result<Self, HttpError> {
-        let limits = &options.limits;
+        let mut limits = options.limits.clone();
+        if options.loopback_only {
+            limits.access.cors_origins.clear();
+        }
         Ok(Self {
             cors: endpoint::cors(&limits.access)?,
             places: Places::new(limits.max_connections, limits.max_address_connections),
@@ -89,7 +92,7 @@ impl Acceptor {
             cut: CancellationToken::new(),
             endpoint: Arc::new(Endpoint {
                 forwarded: Places::new(u32::MAX, limits.max_address_connections),
-                rpc: Rpc::new(methods, options.priority, limits.clone()),
+                rpc: Rpc::new(methods, options.priority, limits),
                 loopback_only: options.loopback_only,
                 tracker: TaskTracker::new(),
                 readiness,
