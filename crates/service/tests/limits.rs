@@ -242,7 +242,7 @@ async fn answer_that_nobody_takes_is_given_up() {
     let limits = RpcLimits { slow_reader: Duration::from_millis(100), ..RpcLimits::default() };
     let fixture = start(limits).await;
     let mut socket = TcpStream::connect(fixture.server.local_addr()).await.unwrap();
-    let (bytes, body) = (48 << 20, call("test_large", &json!([48 << 20])).to_string());
+    let (bytes, body) = (16 << 20, call("test_large", &json!([16 << 20])).to_string());
     let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
     socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     socket.readable().await.unwrap();
