@@ -1,7 +1,7 @@
 //! CPU of the server for one request over one keep-alive connection, kernel and user time apart.
 //!
 //! The server has a thread of its own, whose times Linux counts in `/proc`; the client is a socket and a
-//! fixed text. `cargo bench -p lockstep-service` prints one line per workload.
+//! fixed text. `cargo bench -p lockstep-service` prints one line per workload, and the memory of a WebSocket.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::io::{Read, Write};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 const WARM_UP: u32 = 2_000;
 const REQUESTS: u32 = 100_000;
+const SOCKETS: usize = 1_000;
 /// Linux counts CPU time of threads in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -102,6 +103,31 @@ fn measure(name: &str, address: SocketAddr, stat: &str, body: &str, requests: u3
     println!("{name}: user {user:?}, system {system:?}, wall {wall:?} per request");
 }
 
+/// Memory of the process for an idle WebSocket: the client's end is a bare socket.
+fn sockets(address: SocketAddr) {
+    let open = || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let head =
+            format!("GET / HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n");
+        let key = "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        socket.write_all(format!("{head}{key}").as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 101");
+        socket
+    };
+    let before = resident();
+    let sockets: Vec<_> = (0..SOCKETS).map(|_| open()).collect();
+    println!("socket/idle: {} KiB per socket", (resident() - before) / SOCKETS / 1024);
+    drop(sockets);
+}
+
+/// Memory that this process holds, in bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
 fn main() {
     let (address, stat) = start();
     let call = |method: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[]}}"#);
@@ -109,4 +135,5 @@ fn main() {
     measure("single/method=sync", address, &stat, &call("bench_sync"), REQUESTS);
     measure("single/method=async", address, &stat, &call("bench_async"), REQUESTS);
     measure("batch/calls=100", address, &stat, &batch, REQUESTS / 50);
+    sockets(address);
 }

@@ -3,34 +3,27 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
 use axum::http::Extensions;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
-use futures::{FutureExt, Stream, StreamExt};
-use jsonrpsee::core::server::{
-    ConnectionId, MethodCallback, MethodResponse, MethodSink, Methods, SubscriptionState,
-};
+use futures::{FutureExt, StreamExt};
+use jsonrpsee::core::server::{MethodCallback, Methods};
 use jsonrpsee::types::{Id, Params};
-use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use crate::counters::{CallCounters, Counted, Counters, Refusal};
+use crate::counters::{CallCounters, Counters, Refusal};
 use crate::envelope::{self, Bounds, Call, Entry, Incoming, Malformed, RequestId};
 use crate::fair::{Busy, Gate, Rate};
 use crate::limits::{RpcLimits, any_matches};
-use crate::rpc::{HexIds, code};
+use crate::rpc::code;
+use crate::session::{Caller, Events, Session};
 
-/// Events of one subscription that wait for the connection; its handler waits when there are more.
-const EVENTS: usize = 8;
 /// Characters of an unknown method's name that its error repeats.
 const NAME_CHARS: usize = 100;
 
@@ -54,22 +47,6 @@ struct Method {
     counters: CallCounters,
 }
 
-/// What the calls of one connection share.
-#[derive(Debug)]
-pub(crate) struct Session {
-    id: ConnectionId,
-    calls: Semaphore,
-    subscriptions: Option<Arc<Semaphore>>, // only where events can be sent
-}
-
-/// Who calls.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller<'a> {
-    pub(crate) session: &'a Session,
-    /// The address whose rate is limited.
-    pub(crate) address: Option<IpAddr>,
-}
-
 /// The answer to one text.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
@@ -79,22 +56,6 @@ pub(crate) struct Answer {
     pub(crate) refused: Option<Refusal>,
     /// What was subscribed to; events come after the answer.
     pub(crate) events: Vec<Events>,
-}
-
-/// Events of a subscription. Dropping them ends it.
-#[derive(Debug)]
-pub(crate) struct Events {
-    receiver: mpsc::Receiver<Box<RawValue>>,
-    _permit: OwnedSemaphorePermit,
-    _counted: Counted,
-}
-
-impl Stream for Events {
-    type Item = Box<RawValue>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_recv(context)
-    }
 }
 
 /// The answer to one call.
@@ -118,11 +79,13 @@ impl Rpc {
         let served = methods.method_names().filter(|name| limits.access.serves(name));
         let entry = |name: &'static str| {
             let callback = methods.method(name)?.clone();
-            let priority = any_matches(priority, name);
+            // To unsubscribe is to give back.
+            let gives_back = matches!(callback, MethodCallback::Unsubscription(_));
+            let priority = gives_back || any_matches(priority, name);
             Some((name, Method { callback, priority, counters: CallCounters::new(name) }))
         };
         for pattern in limits.access.allow.iter().chain(&limits.access.deny) {
-            if !methods.method_names().any(|name| any_matches(&[pattern], name)) {
+            if !pattern.is_empty() && !methods.method_names().any(|name| any_matches(&[pattern], name)) {
                 warn!(pattern, "no method has a name that is allowed or denied");
             }
         }
@@ -140,12 +103,8 @@ impl Rpc {
 
     /// A session for a connection, which can subscribe if events can be sent on it.
     pub(crate) fn session(&self, events: bool) -> Session {
-        let subscriptions = || Arc::new(Semaphore::new(self.limits.max_subscriptions as usize));
-        Session {
-            id: ConnectionId(self.sessions.fetch_add(1, Ordering::Relaxed)),
-            calls: Semaphore::new(self.share()),
-            subscriptions: events.then(subscriptions),
-        }
+        let id = self.sessions.fetch_add(1, Ordering::Relaxed);
+        Session::new(id, self.share(), events.then_some(self.limits.max_subscriptions))
     }
 
     /// Most calls of one connection that run at the same time.
@@ -281,7 +240,7 @@ impl Rpc {
         call: &Call<'_>,
         caller: Caller<'_>,
     ) -> Reply {
-        let _of_connection = caller.session.calls.acquire().await;
+        let _of_connection = caller.session.turn().await;
         let _of_all = match method.priority {
             true => None,
             false => match self.gate.enter().await {
@@ -314,19 +273,13 @@ impl Rpc {
             }
             MethodCallback::Unsubscription(callback) => callback(known, params, session.id, most, none),
             MethodCallback::Subscription(callback) => {
-                let (permit, stream) = match self.subscribe(session) {
-                    Ok(parts) => parts,
+                let subscribing = match session.subscribe(&self.subscriptions, &self.counters) {
+                    Ok(subscribing) => subscribing,
                     Err((code, message)) => return self.refuse(id, Refusal::Subscriptions, code, message),
                 };
-                let (sender, receiver) = mpsc::channel(EVENTS);
-                let state = SubscriptionState {
-                    conn_id: session.id,
-                    id_provider: &HexIds,
-                    subscription_permit: permit,
-                };
-                let response =
-                    callback(known, params, MethodSink::new_with_limit(sender, u32::MAX), state, none).await;
-                events = stream.events(&response, receiver);
+                let (state, sink, taken) = subscribing;
+                let response = callback(known, params, sink, state, none).await;
+                events = taken.after(&response);
                 response
             }
         };
@@ -340,18 +293,6 @@ impl Rpc {
         Reply { text, ok, refused: None, events }
     }
 
-    /// Places for one more subscription: the connection's, and the server's.
-    fn subscribe(&self, session: &Session) -> Result<(OwnedSemaphorePermit, Seat), (i32, &'static str)> {
-        let Some(own) = &session.subscriptions else {
-            return Err((code::UNKNOWN_METHOD, "notifications not supported"));
-        };
-        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned();
-        let own =
-            take(own).map_err(|_| (code::SUBSCRIPTIONS, "too many subscriptions on this connection"))?;
-        let all = take(&self.subscriptions).map_err(|_| (code::SUBSCRIPTIONS, "too many subscriptions"))?;
-        Ok((own, Seat { permit: all, counted: Counted::new(&self.counters.subscriptions) }))
-    }
-
     fn timed_out(&self, id: RequestId<'_>) -> Reply {
         let limit = humantime::format_duration(self.limits.timeout);
         let message = format!("the call took longer than {limit}");
@@ -361,20 +302,6 @@ impl Rpc {
     fn refuse(&self, id: RequestId<'_>, refusal: Refusal, code: i32, message: &str) -> Reply {
         self.counters.refused(refusal);
         Reply { refused: Some(refusal), ..Reply::error(id, code, message) }
-    }
-}
-
-/// A place among the subscriptions of the server.
-struct Seat {
-    permit: OwnedSemaphorePermit,
-    counted: Counted,
-}
-
-impl Seat {
-    /// The events behind the answer, which jsonrpsee sends the same way, ahead of them.
-    fn events(self, answer: &MethodResponse, mut receiver: mpsc::Receiver<Box<RawValue>>) -> Option<Events> {
-        let accepted = answer.is_success() && receiver.try_recv().is_ok();
-        accepted.then_some(Events { receiver, _permit: self.permit, _counted: self.counted })
     }
 }
 

@@ -20,15 +20,17 @@ use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 use tower_http::cors::CorsLayer;
 use tracing::debug;
 
-use crate::calls::{Rpc, Session};
+use crate::calls::Rpc;
 use crate::counters::{Counted, Refusal};
 use crate::endpoint::{self, Endpoint};
 use crate::fair::{Place, Places, is_loopback};
+use crate::session::Session;
 use crate::slow::Patient;
 use crate::{HttpError, HttpOptions, Readiness};
 
 /// How long a client may be silent between requests, or take to send the head of one.
-const IDLE: Duration = Duration::from_secs(75);
+/// Longer than clients keep idle connections, so that they are the ones who close.
+const IDLE: Duration = Duration::from_secs(120);
 /// Memory for reading of one connection, beside the body of its request.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 /// Connections beyond the limit that are told so at the same time; more are closed without a word.
@@ -79,7 +81,10 @@ impl Acceptor {
         recorder: PrometheusHandle,
         shutdown: CancellationToken,
     ) -> Result<Self, HttpError> {
-        let limits = &options.limits;
+        let mut limits = options.limits.clone();
+        if options.loopback_only {
+            limits.access.cors_origins.clear();
+        }
         Ok(Self {
             cors: endpoint::cors(&limits.access)?,
             places: Places::new(limits.max_connections, limits.max_address_connections),
@@ -87,7 +92,7 @@ impl Acceptor {
             cut: CancellationToken::new(),
             endpoint: Arc::new(Endpoint {
                 forwarded: Places::new(u32::MAX, limits.max_address_connections),
-                rpc: Rpc::new(methods, options.priority, limits.clone()),
+                rpc: Rpc::new(methods, options.priority, limits),
                 loopback_only: options.loopback_only,
                 tracker: TaskTracker::new(),
                 readiness,

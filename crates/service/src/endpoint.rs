@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::calls::{Caller, Rpc};
+use crate::calls::Rpc;
 use crate::connection::Connection;
 use crate::counters::Refusal;
 use crate::envelope::{self, RequestId};
 use crate::fair::{Place, Places, forwarded, is_loopback};
 use crate::rpc::code;
+use crate::session::Caller;
 use crate::{HttpError, Readiness, RpcAccess, ws};
 
 /// How long a browser remembers what it may send.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -160,12 +160,17 @@ pub(crate) fn forwarded<'a>(
         if !trusted.contains(&client.to_canonical()) {
             break;
         }
-        match text.trim().parse() {
-            Ok(address) => client = address,
-            Err(_) => break,
+        match address(text.trim()) {
+            Some(address) => client = address,
+            None => break,
         }
     }
     client
+}
+
+/// An address, perhaps with a port, as some proxies write it.
+fn address(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
 }
 
 /// Whether `address` is this machine.
@@ -251,6 +256,8 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["203.0.113.7"]), ip("203.0.113.7"));
         assert_eq!(client("10.0.0.1", &["6.6.6.6, 203.0.113.7, 10.0.0.2"]), ip("203.0.113.7"));
         assert_eq!(client("10.0.0.1", &["6.6.6.6", "203.0.113.7"]), ip("203.0.113.7"));
+        assert_eq!(client("10.0.0.1", &["203.0.113.7:4000"]), ip("203.0.113.7"));
+        assert_eq!(client("10.0.0.1", &["[2001:db8::7]:4000"]), ip("2001:db8::7"));
         assert_eq!(client("10.0.0.1", &["nonsense"]), ip("10.0.0.1"));
         assert_eq!(client("10.0.0.1", &[]), ip("10.0.0.1"));
     }

@@ -20,8 +20,8 @@ pub struct HttpOptions {
     pub limits: RpcLimits,
     /// Methods whose calls never wait for other calls: names, or prefixes as `eth_send*`.
     pub priority: &'static [&'static str],
-    /// Refuses to listen where other machines could connect, and to answer web pages: for methods that only
-    /// the operator may call.
+    /// Refuses to listen where other machines could connect, and to answer web pages, whatever `limits` say of
+    /// origins: for methods that only the operator may call.
     pub loopback_only: bool,
 }
 
@@ -34,9 +34,7 @@ impl HttpOptions {
     /// For methods that only the operator may call: [`serve`] fails if other machines could reach `listen`,
     /// and web pages are not answered.
     pub fn admin(listen: SocketAddr) -> Self {
-        let mut options = Self { loopback_only: true, ..Self::new(listen) };
-        options.limits.access.cors_origins.clear();
-        options
+        Self { loopback_only: true, ..Self::new(listen) }
     }
 }
 

@@ -28,6 +28,7 @@ pub mod http;
 mod limits;
 pub mod metrics;
 mod rpc;
+mod session;
 pub mod shutdown;
 mod slow;
 pub mod telemetry;

@@ -160,7 +160,8 @@ impl Default for RpcAccess {
 impl RpcAccess {
     /// Whether `method` is served.
     pub(crate) fn serves(&self, method: &str) -> bool {
-        (self.allow.is_empty() || any_matches(&self.allow, method)) && !any_matches(&self.deny, method)
+        let all = self.allow.iter().all(String::is_empty); // an empty variable is no list
+        (all || any_matches(&self.allow, method)) && !any_matches(&self.deny, method)
     }
 
     /// Whether web pages of `origin` may call.
@@ -216,6 +217,7 @@ mod tests {
         assert!(access(&["eth_*"], &["eth_call"]).serves("eth_chainId"));
         assert!(!access(&["eth_*"], &["eth_call"]).serves("eth_call"));
         assert!(!access(&["eth_*"], &[]).serves("net_version"));
+        assert!(access(&[""], &[""]).serves("eth_chainId"));
     }
 
     #[test]

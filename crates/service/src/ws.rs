@@ -21,11 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite;
 
-use crate::calls::{Answer, Caller, Events};
+use crate::calls::Answer;
 use crate::counters::{Counted, Refusal};
 use crate::endpoint::{Client, Endpoint, too_large_message};
 use crate::envelope::{self, RequestId};
 use crate::rpc::code;
+use crate::session::{Caller, Events};
 use crate::slow::CUT_AFTER;
 
 /// Frames that wait to be written.

@@ -4,13 +4,15 @@
 mod common;
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Fixture, KeptAlive, Socket, call, post, start, start_with};
 use jsonrpsee::RpcModule;
 use lockstep_service::{HttpError, HttpOptions, Readiness, RpcAccess, RpcLimits, code, http};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
@@ -236,9 +238,26 @@ async fn slow_reader_is_closed_with_the_reason_and_its_subscriptions_end() {
 }
 
 #[tokio::test]
-async fn reader_that_keeps_up_with_a_flood_stays() {
-    let limits = RpcLimits { slow_reader: Duration::from_millis(500), ..RpcLimits::default() };
+async fn answer_that_nobody_takes_is_given_up() {
+    let limits = RpcLimits { slow_reader: Duration::from_millis(100), ..RpcLimits::default() };
     let fixture = start(limits).await;
+    let mut socket = TcpStream::connect(fixture.server.local_addr()).await.unwrap();
+    let (bytes, body) = (16 << 20, call("test_large", &json!([16 << 20])).to_string());
+    let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+    socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    socket.readable().await.unwrap();
+    fixture.shutdown.cancel();
+    let started = Instant::now();
+    fixture.server.stopped().await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "it waited for the answer to be taken");
+    let mut taken = Vec::new();
+    let _ = socket.read_to_end(&mut taken).await; // ends early, perhaps with a reset
+    assert!(taken.len() < bytes, "{}", taken.len());
+}
+
+#[tokio::test]
+async fn reader_that_keeps_up_with_a_flood_stays() {
+    let fixture = start(RpcLimits::default()).await;
     let mut socket = Socket::open(&fixture.url).await;
     let id = socket.ask(&call("test_flood", &json!([]))).await["result"].clone();
     for _ in 0..500 {
