@@ -179,8 +179,7 @@ async fn start(
     };
     if let Some(listen) = config.admin_listen {
         let admin = rpc::admin_module(context.clone())?;
-        let options = HttpOptions { loopback_only: true, ..HttpOptions::new(listen) };
-        let server = http::serve(options, admin, readiness.clone(), stop.clone()).await?;
+        let server = http::serve(HttpOptions::admin(listen), admin, readiness.clone(), stop.clone()).await?;
         info!(address = %server.local_addr(), "sequencer serves admin methods");
         tasks.spawn(async move { Ok(server.stopped().await?) });
     }

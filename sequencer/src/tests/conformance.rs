@@ -248,38 +248,14 @@ async fn ask_open(node: &mut Node, method: &str, params: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-<<<<<<< HEAD
-async fn open_block_is_shown_without_what_is_not_known_yet() {
-=======
 async fn executed_transactions_are_shown_before_their_block_is_sealed() {
->>>>>>> wt-eth
     let (_machine, mut node) = node().await;
     node.seal().await;
     let hash = node.send(transfer(0, 0, NOBODY, 5)).await;
     node.sequencer.advance().await;
 
-<<<<<<< HEAD
-    let block = ask_open(&mut node, "eth_getBlockByNumber", json!(["pending", true])).await;
-    assert_eq!(
-        (&block["number"], &block["hash"], &block["nonce"]),
-        (&json!("0x2"), &Value::Null, &Value::Null)
-    );
-    assert_eq!((&block["withdrawals"], &block["uncles"]), (&json!([]), &json!([])));
-    let transaction = block["transactions"][1].clone();
-    assert_eq!((&transaction["hash"], &transaction["blockHash"]), (&json!(hash), &Value::Null));
-    let hashes = ask_open(&mut node, "eth_getBlockByNumber", json!(["pending", false])).await;
-    assert_eq!(hashes["transactions"][1], json!(hash));
-    assert_eq!(ask_open(&mut node, "eth_getBlockTransactionCountByNumber", json!(["pending"])).await, "0x2");
-    let at = ask_open(&mut node, "eth_getTransactionByBlockNumberAndIndex", json!(["pending", "0x1"])).await;
-    assert_eq!(at, transaction);
-    let receipts = ask_open(&mut node, "eth_getBlockReceipts", json!(["pending"])).await;
-    let receipt = node.receipt(hash).await;
-    assert_eq!((&receipts[1], &receipt["blockHash"]), (&receipt, &Value::Null));
-    assert_eq!(quantity(&block["gasUsed"]), quantity(&receipt["cumulativeGasUsed"]));
-=======
     let receipt = node.receipt(hash).await;
     assert_eq!((&receipt["status"], &receipt["blockHash"]), (&json!("0x1"), &Value::Null));
->>>>>>> wt-eth
     let waiting = node.ask("eth_getTransactionByHash", json!([hash])).await;
     assert_eq!((&waiting["hash"], &waiting["blockNumber"]), (&json!(hash), &Value::Null));
     let raw = node.ask("eth_getRawTransactionByHash", json!([hash])).await;

@@ -4,6 +4,7 @@ use alloy::{
     consensus::TxEip1559,
     primitives::{Address, B256, U256},
 };
+use jsonrpsee::core::EmptyServerParams;
 use lockstep_index::{
     batch::{self, Batch},
     submission::DaType,
@@ -146,4 +147,22 @@ async fn status_counts_what_waits() {
     assert_eq!(status["pool"], json!({"pending": "0x1", "queued": "0x0"}));
     assert_eq!(status["unposted"]["blocks"], "0x1");
     assert_eq!(quantity(&status["limits"]["blockBytes"]), 750_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admin_methods_are_the_operators_alone() {
+    let (_machine, mut node) = node().await;
+    let sealed = node.seal().await;
+    let none = EmptyServerParams::new;
+    let info: Value = node.admin.call("admin_nodeInfo", none()).await.unwrap();
+    assert_eq!(info["protocols"]["eth"]["network"], 901_337);
+    assert_eq!(info["protocols"]["eth"]["head"], json!(sealed.hash));
+    assert!(node.admin.call::<_, bool>("admin_sequencerActive", none()).await.unwrap());
+    assert_eq!(node.admin.call::<_, Value>("admin_peers", none()).await.unwrap(), json!([]));
+
+    let public: Vec<_> = node.module.method_names().filter(|name| name.starts_with("admin_")).collect();
+    assert!(public.is_empty(), "{public:?}");
+    let dangerous = ["debug_setHead", "admin_importChain", "personal_unlockAccount", "miner_start"];
+    let served = node.module.method_names().chain(node.admin.method_names());
+    assert!(served.into_iter().all(|name| !dangerous.contains(&name)));
 }

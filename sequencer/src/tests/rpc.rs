@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::rig::{FakeL1, Machine, Sequencer, body, deposit, key, rollup, signed, transfer};
-use crate::rpc::{Heads, NodeView, PoolApi, PoolStatus, RpcContext, RpcLimits, module};
+use crate::rpc::{Heads, NodeView, PoolApi, PoolStatus, RpcContext, RpcLimits, admin_module, module};
 
 pub(super) const NOBODY: Address = Address::repeat_byte(0x77);
 /// Without input: stores 42 in slot 0 and logs topic 7. With input: reverts with it.
@@ -24,6 +24,7 @@ const CREATION: [u8; 10] = hex!("6016600a5f3960165ff3");
 pub(super) struct Node {
     pub(super) sequencer: Sequencer,
     pub(super) module: RpcModule<()>,
+    pub(super) admin: RpcModule<()>,
     new_blocks: broadcast::Sender<Arc<SealedBlock>>,
 }
 
@@ -37,7 +38,7 @@ impl Node {
     /// Clients hear of the heads from `heads`.
     pub(super) fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
         let new_blocks = broadcast::channel(16).0;
-        let module = module(RpcContext {
+        let context = RpcContext {
             index: sequencer.index.clone(),
             state: sequencer.engine.state().clone(),
             rollup: Arc::new(rollup()),
@@ -51,8 +52,9 @@ impl Node {
                 l1: watch::channel(None).1,
                 executor: Options::default(),
             },
-        });
-        Self { sequencer, module: module.unwrap(), new_blocks }
+        };
+        let (admin, module) = (admin_module(context.clone()).unwrap(), module(context).unwrap());
+        Self { sequencer, module, admin, new_blocks }
     }
 
     pub(super) async fn seal(&mut self) -> Arc<SealedBlock> {

@@ -109,8 +109,8 @@ pub(super) async fn transaction_status(
 ) -> Result<Option<TransactionStatus>, RpcError> {
     let hash: B256 = args.required("transaction hash")?;
     args.end()?;
-    // The pool first: a transaction that is sealed between the two looks is found by the second.
-    let pooled = api.context.pool.by_hash(hash).is_some();
+    // Before the index: a transaction that is sealed between the two looks is found by the second.
+    let pooled = api.context.pool.by_hash(hash).is_some() || api.context.pending.find(hash).is_some();
     let stored = transaction::by_hash(api.context.index.pool(), hash).await?;
     let Some(stored) = stored.filter(|stored| api.is_told(stored.block_number)) else {
         let pending = TransactionStatus { status: Stage::Pending, block: None, batch: None };
