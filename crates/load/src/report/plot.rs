@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::error::LoadError;
@@ -19,7 +20,9 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(90, 90, 90),
 ];
 /// The lowest latency that is shown, ms.
-const LEAST_LATENCY: f64 = 0.1;
+const LEAST_LATENCY: f64 = 0.01;
+/// Times the length of the longest round that is shown: room for the legend.
+const WIDTH: f64 = 1.17;
 
 /// What is drawn of each second.
 struct Line {
@@ -71,14 +74,15 @@ fn draw(area: &Area<'_>, title: &str, columns: &[Column<'_>]) -> Result<(), Load
         (acknowledged, "until acknowledged, ms", &ACKNOWLEDGED),
         (inclusion, "until included, ms", &INCLUSION),
     ] {
-        let range = (LEAST_LATENCY..highest(lines, columns).max(10.0 * LEAST_LATENCY)).log_scale();
+        let lowest = values(lines, columns).reduce(f64::min).unwrap_or(1.0).max(LEAST_LATENCY);
+        let range = (0.7 * lowest..highest(lines, columns)).log_scale();
         panel(area, caption, range, lines, columns)?;
     }
     area.present().map_err(failed)
 }
 
-fn panel<Y>(
-    area: &Area<'_>,
+fn panel<'a, Y>(
+    area: &Area<'a>,
     caption: &str,
     y: Y,
     lines: &[Line],
@@ -93,7 +97,7 @@ where
         .margin(10)
         .x_label_area_size(30)
         .y_label_area_size(70)
-        .build_cartesian_2d(0.0..longest(columns), y)
+        .build_cartesian_2d(0.0..longest(columns) * WIDTH, y)
         .map_err(failed)?;
     let format = |value: &f64| format!("{value}");
     chart
@@ -105,16 +109,7 @@ where
         .map_err(failed)?;
     for (column, colour) in columns.iter().zip(COLOURS.iter().cycle()) {
         for line in lines {
-            let style = colour.mix(line.strength).stroke_width(line.width);
-            for (number, round) in column.rounds.iter().enumerate() {
-                let points = points(line, &round.seconds);
-                let drawn = chart.draw_series(LineSeries::new(points, style)).map_err(failed)?;
-                if number == 0 {
-                    drawn
-                        .label(format!("{}, {}", column.name, line.label))
-                        .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
-                }
-            }
+            series(&mut chart, column, line, colour.mix(line.strength).stroke_width(line.width))?;
         }
     }
     let legend = chart
@@ -125,16 +120,38 @@ where
     legend.map_err(failed)
 }
 
+/// Every round of a target, with one entry in the legend.
+fn series<'a, Y: Ranged<ValueType = f64>>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, Y>>,
+    column: &Column<'_>,
+    line: &Line,
+    style: ShapeStyle,
+) -> Result<(), LoadError> {
+    for (number, round) in column.rounds.iter().enumerate() {
+        let drawn =
+            chart.draw_series(LineSeries::new(points(line, &round.seconds), style)).map_err(failed)?;
+        if number == 0 {
+            drawn
+                .label(format!("{}, {}", column.name, line.label))
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
+        }
+    }
+    Ok(())
+}
+
 /// A point in the middle of each second that has a value.
 fn points(line: &Line, seconds: &[Second]) -> Vec<(f64, f64)> {
     let value = |(second, values): (usize, &Second)| Some((second as f64 + 0.5, (line.of)(values)?));
     seconds.iter().enumerate().filter_map(value).collect()
 }
 
-fn highest(lines: &[Line], columns: &[Column<'_>]) -> f64 {
+fn values<'a>(lines: &'a [Line], columns: &'a [Column<'_>]) -> impl Iterator<Item = f64> + 'a {
     let seconds = columns.iter().flat_map(|column| column.rounds).flat_map(|round| &round.seconds);
-    let values = seconds.flat_map(|second| lines.iter().filter_map(|line| (line.of)(second)));
-    values.fold(1.0, f64::max) * 1.1
+    seconds.flat_map(|second| lines.iter().filter_map(|line| (line.of)(second)))
+}
+
+fn highest(lines: &[Line], columns: &[Column<'_>]) -> f64 {
+    values(lines, columns).fold(1.0, f64::max) * 1.1
 }
 
 fn longest(columns: &[Column<'_>]) -> f64 {
