@@ -157,6 +157,7 @@ pub async fn of_account(
         Order::Descending => account_query!("desc"),
     };
     let rows: Vec<TransactionRow> = sqlx::query_as(query)
+        .persistent(false) // a plan for any limit would read whole tables
         .bind(account.as_slice())
         .bind(to_bigint(blocks.start().0)?)
         .bind(to_bigint(blocks.end().0)?)

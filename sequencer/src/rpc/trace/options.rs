@@ -37,7 +37,7 @@ impl Tracer {
         }
         let inspector = DebugInspector::new(options).map_err(|error| match error {
             DebugInspectorError::JsTracerNotEnabled | DebugInspectorError::UnsupportedTracer => {
-                RpcError::Unsupported(TRACERS)
+                RpcError::Call(TRACERS.to_owned())
             }
             error => invalid("tracerConfig", error.to_string()),
         })?;
