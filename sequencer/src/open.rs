@@ -38,9 +38,12 @@ pub(crate) struct Parent {
     pub(crate) state: Overlay,
 }
 
+/// Something to do with the block that is being made.
+type Job = Box<dyn FnOnce(&mut Builder<'_, Overlay>) + Send>;
+
 /// Work for the thread of an open block.
 enum Task {
-    Do(Box<dyn FnOnce(&mut Builder<'_, Overlay>) + Send>),
+    Do(Job),
     Seal(oneshot::Sender<Result<Built, BuildError>>),
 }
 

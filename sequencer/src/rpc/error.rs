@@ -29,7 +29,6 @@ const SERVER: i32 = -32000;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const INTERNAL: i32 = -32603;
-const UNSUPPORTED: i32 = -32004;
 const LIMIT: i32 = -32005;
 
 /// Why a call failed.
@@ -64,8 +63,6 @@ pub(super) enum RpcError {
     Coded { code: i32, text: String },
     #[error("{0}")]
     Limit(String),
-    #[error("{0}")]
-    Unsupported(&'static str),
     #[error("execution aborted (timeout = {0})")]
     Timeout(humantime::Duration),
     #[error("filter not found")]
@@ -100,7 +97,6 @@ impl RpcError {
             Self::Refused(SubmitError::NotReady(_)) => NOT_READY,
             Self::Refused(SubmitError::Internal) | Self::Internal(_) => INTERNAL,
             Self::Limit(_) => LIMIT,
-            Self::Unsupported(_) => UNSUPPORTED,
             Self::UnknownBlock
             | Self::NoState { .. }
             | Self::Call(_)
