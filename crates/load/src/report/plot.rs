@@ -75,7 +75,8 @@ fn draw(area: &Area<'_>, title: &str, columns: &[Column<'_>]) -> Result<(), Load
         (inclusion, "until included, ms", &INCLUSION),
     ] {
         let lowest = values(lines, columns).reduce(f64::min).unwrap_or(1.0).max(LEAST_LATENCY);
-        let range = (0.7 * lowest..highest(lines, columns)).log_scale();
+        let [low, high] = [lowest.log10().floor(), highest(lines, columns).log10().ceil()];
+        let range = (10_f64.powf(low)..10_f64.powf(high)).log_scale();
         panel(area, caption, range, lines, columns)?;
     }
     area.present().map_err(failed)
