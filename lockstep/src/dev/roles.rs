@@ -189,6 +189,7 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         l1_rpc: backing.l1_rpc.clone(),
         verifier_rpc: Some(verifier_rpc),
         listen: local(args.l2_port),
+        admin_listen: None,
         block_time: args.roles.block_time,
         block_mode: args.roles.block_mode,
         l1_confirmations: 0,
