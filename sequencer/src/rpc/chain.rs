@@ -6,6 +6,8 @@ use alloy::rpc::types::{Block as RpcBlock, BlockTransactions, Header as RpcHeade
 use lockstep_index::{block, block::StoredHeader, receipt, transaction, transaction::StoredTransaction};
 use lockstep_primitives::{BlockNumber, OpTxEnvelope, TxIndex};
 use op_alloy_rpc_types::{OpTransactionReceipt, Transaction};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     api::Api,
@@ -23,14 +25,24 @@ pub(super) async fn block_number(api: &Api, args: Args) -> Result<U64, RpcError>
     Ok(U64::from(api.heads().unsafe_head.number.0))
 }
 
-pub(super) async fn block_by_number(
-    api: &Api,
-    mut args: Args,
-) -> Result<Option<RpcBlock<Transaction>>, RpcError> {
+/// A block as it is sealed, or as it is open.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum AnyBlock {
+    Sealed(Box<RpcBlock<Transaction>>),
+    Open(Value),
+}
+
+pub(super) async fn block_by_number(api: &Api, mut args: Args) -> Result<Option<AnyBlock>, RpcError> {
     let Tag(number) = args.required("block number")?;
     let full = args.optional("full transactions")?.unwrap_or(false);
     args.end()?;
-    block_view(api, number.into(), full).await
+    if let Some(open) = api.pending(number.into()).await {
+        let view = view::open_block(&open, full).map_err(RpcError::internal)?;
+        return Ok(Some(AnyBlock::Open(view)));
+    }
+    let sealed = block_view(api, number.into(), full).await?;
+    Ok(sealed.map(|block| AnyBlock::Sealed(Box::new(block))))
 }
 
 pub(super) async fn block_by_hash(
@@ -59,6 +71,9 @@ async fn block_view(api: &Api, id: BlockId, full: bool) -> Result<Option<RpcBloc
 pub(super) async fn transaction_count_by_number(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
     let Tag(number) = args.required("block number")?;
     args.end()?;
+    if let Some(open) = api.pending(number.into()).await {
+        return Ok(Some(U64::from(open.transactions.len())));
+    }
     Ok(count(api.find(number.into()).await?))
 }
 
@@ -169,6 +184,10 @@ pub(super) async fn transaction_by_number_and_index(
     let Tag(number) = args.required("block number")?;
     let Number(index) = args.required("index")?;
     args.end()?;
+    if let Some(open) = api.pending(number.into()).await {
+        let found = usize::try_from(index).ok().and_then(|index| open.transactions.get(index));
+        return Ok(found.map(|found| view::open_transaction(&open.header, found)));
+    }
     at_index(api, api.number(number), index).await
 }
 
@@ -249,6 +268,9 @@ pub(super) async fn block_receipts(
 ) -> Result<Option<Vec<OpTransactionReceipt>>, RpcError> {
     let Block(id) = args.required("block")?;
     args.end()?;
+    if let Some(open) = api.pending(id).await {
+        return Ok(Some(view::open_receipts(&open)));
+    }
     let Some(stored) = api.find(id).await? else { return Ok(None) };
     let sealed = block::by_hash(api.context.index.pool(), stored.hash).await?;
     Ok(sealed.map(|sealed| view::receipts(&sealed)))

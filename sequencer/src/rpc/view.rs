@@ -22,7 +22,9 @@ use op_alloy_consensus::{
 use op_alloy_rpc_types::{L1BlockInfo, OpTransactionReceipt, Transaction};
 use op_revm::{OpSpecId, estimate_tx_compressed_size};
 
-use super::{PendingBatch, PendingTransaction};
+use serde_json::Value;
+
+use super::{PendingBatch, PendingBlock, PendingTransaction};
 
 /// OP's receipt version since Canyon, which deposits carry.
 const DEPOSIT_RECEIPT_VERSION: u64 = 1;
@@ -38,6 +40,40 @@ pub(super) fn block(
 ) -> Block<Transaction> {
     Block::new(header(&stored.header, stored.hash, Some(stored.size_bytes)), transactions)
         .with_withdrawals(Some(Default::default()))
+}
+
+/// The open block: what is not known before it is sealed is null, as in geth, or empty.
+pub(super) fn open_block(open: &PendingBlock, full: bool) -> serde_json::Result<Value> {
+    let envelopes: Vec<OpTxEnvelope> = open.transactions.iter().map(|tx| tx.transaction.clone()).collect();
+    let gas_used = open.transactions.last().map_or(0, |tx| tx.receipt.cumulative_gas_used());
+    let known = Header { gas_used, ..open.header.clone() };
+    let size_bytes = size_bytes(&known, &envelopes);
+    let transactions = if full {
+        let views = open.transactions.iter().map(|tx| open_transaction(&open.header, tx));
+        BlockTransactions::Full(views.collect())
+    } else {
+        BlockTransactions::Hashes(envelopes.iter().map(OpTxEnvelope::tx_hash).collect())
+    };
+    let header = header(&known, B256::ZERO, Some(size_bytes));
+    let block = Block::new(header, transactions).with_withdrawals(Some(Default::default()));
+    let mut json = serde_json::to_value(block)?;
+    for unknown in ["hash", "nonce"] {
+        json[unknown] = Value::Null;
+    }
+    Ok(json)
+}
+
+/// A transaction of the open block: its place is final, the block's hash is not known.
+pub(super) fn open_transaction(header: &Header, pending: &PendingTransaction) -> Transaction {
+    let info = TransactionInfo {
+        hash: Some(pending.transaction.tx_hash()),
+        index: Some(pending.index),
+        block_hash: None,
+        block_number: Some(header.number),
+        block_timestamp: Some(header.timestamp),
+        base_fee: header.base_fee_per_gas,
+    };
+    placed(pending.transaction.clone(), pending.sender, info, pending.receipt.deposit_nonce())
 }
 
 /// Bytes of a block in RLP.
@@ -172,6 +208,13 @@ pub(super) fn pending_receipts(batch: &PendingBatch) -> Vec<OpTransactionReceipt
         })
     };
     batch.transactions.iter().map(view).collect()
+}
+
+/// Receipts of the open block so far.
+pub(super) fn open_receipts(open: &PendingBlock) -> Vec<OpTransactionReceipt> {
+    let Some(attributes) = open.transactions.first().cloned() else { return Vec::new() };
+    let (header, transactions) = (Arc::new(open.header.clone()), open.transactions.clone());
+    pending_receipts(&PendingBatch { header, attributes, transactions })
 }
 
 fn created(tx: &OpTxEnvelope, sender: Address, receipt: &OpReceiptEnvelope) -> Option<Address> {
