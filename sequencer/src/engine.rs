@@ -501,9 +501,9 @@ impl Engine {
     async fn announce(&mut self, sealed: &Arc<SealedBlock>) -> Result<(), EngineError> {
         let view = self.chain.head_view().await?;
         self.pool.on_sealed(view, sealed.clone()).await;
+        self.wires.pending.end(sealed.block_ref().number);
         self.heads.unsafe_head = sealed.block_ref();
         self.publish_heads();
-        self.wires.pending.end(sealed.block_ref().number);
         // Nobody listening is fine.
         let _ = self.wires.new_blocks.send(sealed.clone());
         Ok(())

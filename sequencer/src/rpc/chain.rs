@@ -243,16 +243,13 @@ async fn stored_at(
     Ok(transaction::by_block_index(api.context.index.pool(), number, TxIndex(index)).await?)
 }
 
+/// Null until the block is sealed: whoever has a receipt may read its effects under `latest`.
 pub(super) async fn transaction_receipt(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<OpTransactionReceipt>, RpcError> {
     let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
-    // Before the index, which has it once it is here no more.
-    if let Some(batch) = api.context.pending.find(hash) {
-        return Ok(view::pending_receipts(&batch).pop());
-    }
     receipt_of(api, hash).await
 }
 
