@@ -169,6 +169,9 @@ impl Engine {
             }
         }
         self.settle().await?;
+        if let Some(open) = self.open.take() {
+            open.close().await; // whoever starts next makes it again
+        }
         let state = self.chain.state().clone();
         blocking(move || state.flush()).await?.map_err(ChainError::from)?;
         Ok(())
@@ -409,7 +412,9 @@ impl Engine {
         if let Some(storing) = self.storing.take() {
             storing.end().await;
         }
-        self.open = None;
+        if let Some(open) = self.open.take() {
+            open.close().await;
+        }
         self.pool.give_back();
         self.wires.pending.clear();
     }

@@ -19,7 +19,7 @@ use lockstep_stf::{Rejected, StfError};
 use revm::{database::BundleState, state::AccountInfo};
 use tokio::{
     sync::{mpsc, oneshot},
-    task::spawn_blocking,
+    task::{JoinHandle, spawn_blocking},
 };
 
 use crate::{
@@ -47,10 +47,11 @@ enum Task {
     Seal(oneshot::Sender<Result<Built, BuildError>>),
 }
 
-/// A block that takes transactions until it is sealed. Dropped, it leaves no trace.
+/// A block that takes transactions until it is sealed. Closed or dropped, it leaves no trace.
 #[derive(Debug)]
 pub(crate) struct OpenBlock {
     tasks: mpsc::Sender<Task>,
+    thread: JoinHandle<()>,
     header: Header,
     l1_origin: BlockId,
     filling: Filling,
@@ -98,13 +99,14 @@ impl OpenBlock {
         let (begun, begins) = oneshot::channel();
         let (maker, state) = (maker.clone(), parent.state.clone());
         let (number, l1_origin) = (inputs.number, inputs.l1_origin);
-        spawn_blocking(move || work(&maker, &parent, &inputs, begun, queue));
+        let thread = spawn_blocking(move || work(&maker, &parent, &inputs, begun, queue));
         let begun = begins.await.map_err(|_| ChainError::Panicked)?;
         let Begun { header, gas_left, transactions, senders, receipts } =
             begun.map_err(|source| ChainError::Build { number, source: source.into() })?;
         let forced = transactions.len();
         let mut open = Self {
             tasks,
+            thread,
             header,
             l1_origin,
             filling: Filling::new(data),
@@ -203,7 +205,15 @@ impl OpenBlock {
         let number = self.number();
         let (sealed, seals) = oneshot::channel();
         self.tasks.send(Task::Seal(sealed)).await.map_err(|_| ChainError::Panicked)?;
-        seals.await.map_err(|_| ChainError::Panicked)?.map_err(|source| ChainError::Build { number, source })
+        let built = seals.await.map_err(|_| ChainError::Panicked)?;
+        self.close().await;
+        built.map_err(|source| ChainError::Build { number, source })
+    }
+
+    /// Ends the block, and waits until its thread has let go of the state.
+    pub(crate) async fn close(self) {
+        drop(self.tasks);
+        let _ = self.thread.await; // a panic was told to whoever waited for an answer
     }
 
     async fn with<T: Send + 'static>(

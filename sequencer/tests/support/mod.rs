@@ -53,7 +53,7 @@ pub async fn start(database: &str, l1: &str, dir: &Path, block_mode: BlockMode) 
     let stop = CancellationToken::new();
     let mut task = tokio::spawn(run(config, SequencerHooks { on_ready: Some(on_ready) }, stop.clone()));
     let address = tokio::select! {
-        address = ready => address.unwrap(),
+        Ok(address) = ready => address,
         ended = &mut task => panic!("sequencer ended: {ended:?}"),
     };
     let rpc = ProviderBuilder::default().connect_http(format!("http://{address}").parse().unwrap());
