@@ -343,9 +343,14 @@ async fn calls_are_traced_on_the_state_that_is_asked_for() {
         "stateOverrides": {NOBODY.to_string(): {"code": "0x425f5260205ff3"}}});
     let trace = scene.node.ask("debug_traceCall", json!([{"to": NOBODY}, "latest", time])).await;
     assert_eq!(trace["output"], json!(B256::with_last_byte(9)));
+    let identity = Address::with_last_byte(4);
+    let moved = json!({"tracer": "callTracer",
+        "stateOverrides": {identity.to_string(): {"movePrecompileToAddress": NOBODY}}});
+    let trace = json!([{"to": NOBODY, "input": "0x1234"}, "latest", moved]);
+    assert_eq!(scene.node.ask("debug_traceCall", trace).await["output"], "0x1234");
     let poor = json!([{"from": Address::repeat_byte(1), "to": NOBODY, "value": "0x1"}, "latest"]);
     let (code, message) = scene.node.refusal("debug_traceCall", poor).await;
-    assert!(code == -32000 && message.starts_with("tracing failed: "), "{message}");
+    assert!(code == -32000 && message.starts_with("tracing failed: insufficient funds"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

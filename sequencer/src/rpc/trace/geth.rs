@@ -2,13 +2,11 @@
 
 use std::{fmt::Debug, ops::Range};
 
-use alloy::consensus::Block;
-use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{B256, Bytes};
+use alloy::eips::BlockId;
+use alloy::primitives::B256;
 use alloy::rlp::Decodable;
-use alloy::rpc::types::{
-    TransactionRequest,
-    trace::geth::{GethDebugTracingCallOptions, GethDebugTracingOptions, GethTrace, TraceResult},
+use alloy::rpc::types::trace::geth::{
+    GethDebugTracingCallOptions, GethDebugTracingOptions, GethTrace, TraceResult,
 };
 use alloy_op_evm::OpTx;
 use lockstep_primitives::OpTxEnvelope;
@@ -33,10 +31,12 @@ use crate::rpc::{
     args::Args,
     call::{Base, Prepared, Request},
     error::RpcError,
+    hex::{Block, Data, Hash, Tag},
+    request,
 };
 
 pub(in crate::rpc) async fn trace_transaction(api: &Api, mut args: Args) -> Result<GethTrace, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     let tracer = Tracer::new(args.optional("tracing options")?.unwrap_or_default())?;
     args.end()?;
     let found = Replay::find_transaction(api, hash).await?;
@@ -49,7 +49,7 @@ pub(in crate::rpc) async fn trace_block_by_number(
     api: &Api,
     mut args: Args,
 ) -> Result<Vec<TraceResult>, RpcError> {
-    let number: BlockNumberOrTag = args.required("block number")?;
+    let Tag(number) = args.required("block number")?;
     let options = args.optional("tracing options")?.unwrap_or_default();
     args.end()?;
     trace_block_of(api, number.into(), options).await
@@ -59,7 +59,7 @@ pub(in crate::rpc) async fn trace_block_by_hash(
     api: &Api,
     mut args: Args,
 ) -> Result<Vec<TraceResult>, RpcError> {
-    let hash: B256 = args.required("block hash")?;
+    let Hash(hash) = args.required("block hash")?;
     let options = args.optional("tracing options")?.unwrap_or_default();
     args.end()?;
     trace_block_of(api, hash.into(), options).await
@@ -67,10 +67,10 @@ pub(in crate::rpc) async fn trace_block_by_hash(
 
 /// A block in RLP; it must be one of the chain.
 pub(in crate::rpc) async fn trace_block(api: &Api, mut args: Args) -> Result<Vec<TraceResult>, RpcError> {
-    let rlp: Bytes = args.required("block")?;
+    let Data(rlp) = args.required("block")?;
     let options = args.optional("tracing options")?.unwrap_or_default();
     args.end()?;
-    let block = Block::<OpTxEnvelope>::decode(&mut rlp.as_ref());
+    let block = alloy::consensus::Block::<OpTxEnvelope>::decode(&mut rlp.as_ref());
     let block = block.map_err(|error| RpcError::Call(format!("could not decode block: {error}")))?;
     trace_block_of(api, block.header.hash_slow().into(), options).await
 }
@@ -120,8 +120,8 @@ fn complete(inspector: &mut DebugInspector, tx: &OpTx, result: &ResultAndState<O
 }
 
 pub(in crate::rpc) async fn trace_call(api: &Api, mut args: Args) -> Result<GethTrace, RpcError> {
-    let transaction: TransactionRequest = args.required("transaction")?;
-    let block: BlockId = args.optional("block")?.unwrap_or_default();
+    let request::Message(transaction) = args.required("transaction")?;
+    let block = args.optional("block")?.map_or_else(BlockId::default, |Block(block)| block);
     let options: GethDebugTracingCallOptions = args.optional("tracing options")?.unwrap_or_default();
     args.end()?;
     let GethDebugTracingCallOptions { tracing_options, state_overrides: state, block_overrides, tx_index } =

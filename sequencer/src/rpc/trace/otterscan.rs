@@ -2,7 +2,7 @@
 
 use alloy::consensus::constants::KECCAK_EMPTY;
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, Bytes, U256};
 use alloy::rpc::types::trace::{
     otterscan::{ContractCreator, InternalOperation, OperationType, TraceEntry},
     parity::{Action, CallType, CreationMethod, LocalizedTransactionTrace, TraceOutput, TransactionTrace},
@@ -17,7 +17,12 @@ use super::{
     parity::{flat, flat_guard, flat_of},
     replay::{Replay, Seen},
 };
-use crate::rpc::{api::Api, args::Args, error::RpcError};
+use crate::rpc::{
+    api::Api,
+    args::Args,
+    error::RpcError,
+    hex::{Account, Hash},
+};
 
 /// The version of the methods that Otterscan asks for.
 const API_LEVEL: u64 = 8;
@@ -28,7 +33,7 @@ pub(in crate::rpc) async fn api_level(_: &Api, args: Args) -> Result<u64, RpcErr
 }
 
 pub(in crate::rpc) async fn has_code(api: &Api, mut args: Args) -> Result<bool, RpcError> {
-    let address: Address = args.required("address")?;
+    let Account(address) = args.required("address")?;
     let block = args.optional::<Number>("block number")?.map_or(BlockNumberOrTag::Latest, Into::into);
     args.end()?;
     api.with_state(block.into(), move |state| {
@@ -42,7 +47,7 @@ pub(in crate::rpc) async fn internal_operations(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Vec<InternalOperation>>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
     let Some(traces) = flat_of(api, hash).await? else { return Ok(None) };
     let inner = lasting(&traces).filter(|trace| !trace.trace_address.is_empty());
@@ -96,7 +101,7 @@ fn created(trace: &TransactionTrace) -> Option<Address> {
 
 /// What a reverted transaction returned; nothing for one that did not revert.
 pub(in crate::rpc) async fn transaction_error(api: &Api, mut args: Args) -> Result<Option<Bytes>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
     let Some((replay, index)) = Replay::find_transaction(api, hash).await? else { return Ok(None) };
     if replay.block.receipts.get(index).is_some_and(|receipt| receipt.status()) {
@@ -119,7 +124,7 @@ pub(in crate::rpc) async fn trace_transaction(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Vec<TraceEntry>>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
     let traces = flat_of(api, hash).await?;
     Ok(traces.map(|traces| traces.iter().filter_map(|trace| entry(&trace.trace)).collect()))
@@ -160,7 +165,7 @@ pub(in crate::rpc) async fn contract_creator(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<ContractCreator>, RpcError> {
-    let address: Address = args.required("address")?;
+    let Account(address) = args.required("address")?;
     args.end()?;
     let found = transaction::creating(api.context.index.pool(), address).await?;
     if let Some(stored) = found.filter(|stored| api.is_told(stored.block_number)) {

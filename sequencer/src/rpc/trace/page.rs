@@ -15,7 +15,13 @@ use op_alloy_rpc_types::{OpTransactionReceipt, Transaction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::rpc::{api::Api, args::Args, error::RpcError, view};
+use crate::rpc::{
+    api::Api,
+    args::Args,
+    error::RpcError,
+    hex::{Account, Hash},
+    view,
+};
 
 /// Characters of `0x` and a method selector.
 const SELECTOR: usize = 10;
@@ -58,7 +64,7 @@ pub(in crate::rpc) async fn block_details_by_hash(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Value>, RpcError> {
-    let hash: B256 = args.required("block hash")?;
+    let Hash(hash) = args.required("block hash")?;
     args.end()?;
     Ok(find(api, hash.into()).await?.map(|block| details(&block)))
 }
@@ -187,7 +193,7 @@ struct Search {
 
 impl Search {
     fn from_args(api: &Api, args: &mut Args, order: Order) -> Result<Self, RpcError> {
-        let address = args.required("address")?;
+        let Account(address) = args.required("address")?;
         let block = api.number(number(args)?).0;
         let (size, limit) = (page_size(api, args)?, api.context.limits.max_page);
         let head = api.heads().unsafe_head.number.0;
@@ -254,7 +260,7 @@ pub(in crate::rpc) async fn transaction_by_sender_and_nonce(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<B256>, RpcError> {
-    let sender: Address = args.required("sender")?;
+    let Account(sender) = args.required("sender")?;
     let nonce: U64 = args.required("nonce")?;
     args.end()?;
     let found = transaction::by_sender_and_nonce(api.context.index.pool(), sender, nonce.to()).await?;

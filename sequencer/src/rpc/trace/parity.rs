@@ -6,7 +6,7 @@ use alloy::consensus::transaction::SignerRecoverable;
 use alloy::eips::{BlockId, Decodable2718};
 use alloy::primitives::{B256, Bytes, map::HashSet};
 use alloy::rpc::types::{
-    Index, TransactionRequest,
+    Index,
     trace::parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
 };
 use alloy_evm::FromRecoveredTx;
@@ -29,6 +29,8 @@ use crate::rpc::{
     args::Args,
     call::{Base, Request},
     error::RpcError,
+    hex::{Block, Data, Hash},
+    request::{self, BlockChanges, StateChanges},
 };
 
 /// What is to be told of a transaction.
@@ -38,7 +40,7 @@ pub(in crate::rpc) async fn block(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Vec<LocalizedTransactionTrace>>, RpcError> {
-    let id: BlockId = args.required("block")?;
+    let Block(id) = args.required("block")?;
     args.end()?;
     let Some(replay) = Replay::find(api, id).await? else { return Ok(None) };
     let limits = api.context.limits;
@@ -50,7 +52,7 @@ pub(in crate::rpc) async fn transaction(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Vec<LocalizedTransactionTrace>>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     args.end()?;
     flat_of(api, hash).await
 }
@@ -60,7 +62,7 @@ pub(in crate::rpc) async fn get(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<LocalizedTransactionTrace>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     let place: Vec<Index> = args.required("trace address")?;
     args.end()?;
     let place: Vec<usize> = place.into_iter().map(usize::from).collect();
@@ -108,7 +110,7 @@ pub(in crate::rpc) async fn replay_transaction(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<TraceResults>, RpcError> {
-    let hash: B256 = args.required("transaction hash")?;
+    let Hash(hash) = args.required("transaction hash")?;
     let types = types(&mut args)?;
     args.end()?;
     let Some((replay, index)) = Replay::find_transaction(api, hash).await? else { return Ok(None) };
@@ -121,7 +123,7 @@ pub(in crate::rpc) async fn replay_block_transactions(
     api: &Api,
     mut args: Args,
 ) -> Result<Option<Vec<TraceResultsWithTransactionHash>>, RpcError> {
-    let id: BlockId = args.required("block")?;
+    let Block(id) = args.required("block")?;
     let types = types(&mut args)?;
     args.end()?;
     let Some(replay) = Replay::find(api, id).await? else { return Ok(None) };
@@ -151,11 +153,11 @@ fn full(
 }
 
 pub(in crate::rpc) async fn call(api: &Api, mut args: Args) -> Result<TraceResults, RpcError> {
-    let transaction: TransactionRequest = args.required("transaction")?;
+    let request::Message(transaction) = args.required("transaction")?;
     let types = types(&mut args)?;
-    let block: BlockId = args.optional("block")?.unwrap_or_default();
-    let state = args.optional("state overrides")?;
-    let block_overrides = args.optional("block overrides")?;
+    let block = args.optional("block")?.map_or_else(BlockId::default, |Block(block)| block);
+    let state = args.optional("state overrides")?.map(|StateChanges(state)| state);
+    let block_overrides = args.optional("block overrides")?.map(|BlockChanges(changes)| changes);
     args.end()?;
     let request = Request { transaction, state, block: block_overrides };
     let base = Base::at(api, block).await?;
@@ -165,16 +167,16 @@ pub(in crate::rpc) async fn call(api: &Api, mut args: Args) -> Result<TraceResul
 
 /// A signed transaction on the state after a block, checked as a block would check it.
 pub(in crate::rpc) async fn raw_transaction(api: &Api, mut args: Args) -> Result<TraceResults, RpcError> {
-    let raw: Bytes = args.required("transaction")?;
+    let Data(raw) = args.required("transaction")?;
     let types = types(&mut args)?;
-    let block: BlockId = args.optional("block")?.unwrap_or_default();
+    let block = args.optional("block")?.map_or_else(BlockId::default, |Block(block)| block);
     args.end()?;
     let tx = decode(&raw)?;
     let base = Base::at(api, block).await?;
     let limits = api.context.limits;
     api.trace(move || {
         let (db, env) = base.into_world();
-        trace(Message { db, env, tx }, &types, &limits)
+        trace(Message { db, env, precompiles: None, tx }, &types, &limits)
     })
     .await
 }

@@ -1,16 +1,16 @@
 //! `debug_getRaw*`: consensus bytes (execution-apis, `debug`).
 
-use alloy::consensus::{Block, BlockBody};
-use alloy::eips::{BlockId, Encodable2718};
+use alloy::consensus::BlockBody;
+use alloy::eips::Encodable2718;
 use alloy::primitives::Bytes;
 use lockstep_index::block;
 use lockstep_primitives::SealedBlock;
 
-use crate::rpc::{api::Api, args::Args, chain, error::RpcError};
+use crate::rpc::{api::Api, args::Args, chain, error::RpcError, hex::Block};
 
 /// The header in RLP.
 pub(in crate::rpc) async fn header(api: &Api, mut args: Args) -> Result<Bytes, RpcError> {
-    let id: BlockId = args.required("block")?;
+    let Block(id) = args.required("block")?;
     args.end()?;
     Ok(alloy::rlp::encode(api.header(id).await?.header).into())
 }
@@ -20,7 +20,7 @@ pub(in crate::rpc) async fn block(api: &Api, mut args: Args) -> Result<Bytes, Rp
     let SealedBlock { header, transactions, .. } = sealed(api, &mut args).await?;
     args.end()?;
     let body = BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Default::default()) };
-    Ok(alloy::rlp::encode(Block::new(header, body)).into())
+    Ok(alloy::rlp::encode(alloy::consensus::Block::new(header, body)).into())
 }
 
 /// The EIP-2718 bytes of a transaction; none for an unknown one.
@@ -36,7 +36,8 @@ pub(in crate::rpc) async fn receipts(api: &Api, mut args: Args) -> Result<Vec<By
 }
 
 async fn sealed(api: &Api, args: &mut Args) -> Result<SealedBlock, RpcError> {
-    let header = api.header(args.required("block")?).await?;
+    let Block(id) = args.required("block")?;
+    let header = api.header(id).await?;
     let sealed = block::by_hash(api.context.index.pool(), header.hash).await?;
     sealed.ok_or(RpcError::UnknownBlock)
 }
