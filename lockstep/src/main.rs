@@ -22,6 +22,7 @@ struct Cli {
     command: Command,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a whole rollup on this machine: L1, Postgres, contracts and every role.
