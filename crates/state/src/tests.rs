@@ -1,17 +1,18 @@
 //! Damage below the store's own interface, and that nothing is left behind.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use lockstep_primitives::{BlockNumber, GenesisAccount, GenesisAlloc};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use revm::{
+    DatabaseRef,
     database::{BundleAccount, BundleState},
     state::AccountInfo,
 };
 
 use crate::{
-    StateError, StateOptions, StateStore,
+    Overlay, StateError, StateOptions, StateStore,
     key::Trie,
     tables::{HISTORY, META, META_FORMAT, VALUES},
 };
@@ -100,4 +101,31 @@ fn nothing_of_old_blocks_is_left_behind() {
     let keys: Vec<_> = values.iter().unwrap().map(|value| value.unwrap().0.value().to_vec()).collect();
     assert_eq!(keys.len(), 2, "the second account and the root of the trie: {keys:?}");
     assert!(transaction.open_table(HISTORY).unwrap().is_empty().unwrap(), "the last two blocks were empty");
+}
+
+#[test]
+fn an_overlay_reads_what_the_store_reads_after_the_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    create(directory.path());
+    let store = StateStore::open(directory.path(), OPTIONS).unwrap();
+    let before = store.latest().unwrap();
+    let slots = [U256::ZERO, B256::repeat_byte(1).into()];
+    let mut overlay = Overlay::from(before.clone());
+    for (number, balance) in [(1, Some(5)), (2, Some(7)), (3, None)] {
+        let (changes, hash) = (bundle(balance), B256::with_last_byte(number));
+        let number = BlockNumber(number.into());
+        overlay = overlay.with_block(number, hash, Arc::new(changes.clone()));
+        store.commit(store.stage(&changes).unwrap(), number, hash).unwrap();
+        let committed = store.latest().unwrap();
+        for address in [ADDRESS, Address::repeat_byte(2), Address::ZERO] {
+            assert_eq!(overlay.account(address).unwrap(), committed.basic_ref(address).unwrap());
+            for slot in slots {
+                let value = committed.storage(address, slot).unwrap();
+                assert_eq!(overlay.storage(address, slot).unwrap(), value, "{address} {slot}");
+            }
+        }
+        assert_eq!(overlay.block_hash_ref(number.0).unwrap(), hash);
+    }
+    assert_eq!(before.storage(ADDRESS, slots[0]).unwrap(), B256::repeat_byte(1).into(), "it was there");
+    assert_eq!(overlay.storage(ADDRESS, slots[0]).unwrap(), U256::ZERO);
 }
