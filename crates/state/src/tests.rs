@@ -126,6 +126,6 @@ fn an_overlay_reads_what_the_store_reads_after_the_commit() {
         }
         assert_eq!(overlay.block_hash_ref(number.0).unwrap(), hash);
     }
-    assert_eq!(before.storage(ADDRESS, slots[0]).unwrap(), B256::repeat_byte(1).into(), "it was there");
+    assert_eq!(before.storage(ADDRESS, slots[0]).unwrap(), U256::from_be_bytes([1; 32]), "it was there");
     assert_eq!(overlay.storage(ADDRESS, slots[0]).unwrap(), U256::ZERO);
 }
