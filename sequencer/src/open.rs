@@ -69,6 +69,8 @@ pub(crate) struct OpenBlock {
 pub(crate) struct Ran {
     /// Transactions that the block holds now, in order.
     pub(crate) included: Vec<Arc<PoolTx>>,
+    /// Transactions that it does not hold.
+    pub(crate) left_out: Vec<Arc<PoolTx>>,
     /// The same, as they are shown.
     pub(crate) pending: Vec<Arc<PendingTransaction>>,
     /// Place of the first one in the block.
@@ -134,11 +136,6 @@ impl OpenBlock {
         self.l1_origin
     }
 
-    /// Transactions of users that it holds.
-    pub(crate) const fn users(&self) -> usize {
-        self.len - self.forced
-    }
-
     /// The next transactions for [`Self::run`]; none if the block is full or nobody waits.
     pub(crate) fn next_batch(&mut self, line: &Line) -> Vec<Arc<PoolTx>> {
         self.filling.next_batch(line, self.gas_left)
@@ -160,7 +157,8 @@ impl OpenBlock {
         let results = results.map_err(|error| self.broken(error))?;
         self.gas_left = gas_left;
         let mut receipts = receipts.into_iter();
-        let mut ran = Ran { included: Vec::with_capacity(batch.len()), pending: Vec::new(), first };
+        let included = Vec::with_capacity(batch.len());
+        let mut ran = Ran { included, left_out: Vec::new(), pending: Vec::new(), first };
         for (tx, result) in batch.into_iter().zip(results) {
             match result {
                 Ok(()) => {
@@ -169,7 +167,10 @@ impl OpenBlock {
                     ran.pending.push(self.list(tx.transaction.clone(), tx.sender, receipt));
                     ran.included.push(tx);
                 }
-                Err(rejected) => self.learn(&tx, &rejected),
+                Err(rejected) => {
+                    self.learn(&tx, &rejected);
+                    ran.left_out.push(tx);
+                }
             }
         }
         Ok(ran)

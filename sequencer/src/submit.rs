@@ -99,15 +99,19 @@ impl Pool {
         self.shared.arrived.notified().await;
     }
 
-    /// What `open` should execute next.
-    pub(crate) fn next_batch(&self, open: &mut OpenBlock) -> Vec<Arc<PoolTx>> {
-        open.next_batch(self.shared.pool.lock().line())
+    /// Takes what `open` should execute next. Nothing replaces it meanwhile: the order of the block is noted by hash, and
+    /// a replaced transaction is stored no longer.
+    pub(crate) fn take_batch(&self, open: &mut OpenBlock) -> Vec<Arc<PoolTx>> {
+        let mut pool = self.shared.pool.lock();
+        let batch = open.next_batch(pool.line());
+        batch.iter().for_each(|tx| pool.take(tx));
+        batch
     }
 
-    /// The open block holds `txs` now.
-    pub(crate) fn take(&self, txs: &[Arc<PoolTx>]) {
+    /// What was taken and is not in the open block.
+    pub(crate) fn give_back_these(&self, txs: &[Arc<PoolTx>]) {
         let mut pool = self.shared.pool.lock();
-        txs.iter().for_each(|tx| pool.take(tx));
+        txs.iter().for_each(|tx| pool.give_back_from(tx));
     }
 
     /// The open block is given up.
@@ -115,10 +119,12 @@ impl Pool {
         self.shared.pool.lock().give_back();
     }
 
-    /// The transactions with `hashes`, up to the first one that is not pooled.
-    pub(crate) fn find_all(&self, hashes: &[B256]) -> Vec<Arc<PoolTx>> {
-        let pool = self.shared.pool.lock();
-        hashes.iter().map_while(|hash| pool.get(hash).cloned()).collect()
+    /// Takes the transactions with `hashes`, up to the first one that is not pooled.
+    pub(crate) fn take_all(&self, hashes: &[B256]) -> Vec<Arc<PoolTx>> {
+        let mut pool = self.shared.pool.lock();
+        let txs: Vec<_> = hashes.iter().map_while(|hash| pool.get(hash).cloned()).collect();
+        txs.iter().for_each(|tx| pool.take(tx));
+        txs
     }
 
     /// Acts on what executing transactions taught.

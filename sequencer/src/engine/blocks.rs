@@ -111,7 +111,7 @@ impl Engine {
     /// nothing to do.
     pub(super) async fn fill(&mut self) -> Result<bool, EngineError> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        let batch = self.pool.next_batch(open);
+        let batch = self.pool.take_batch(open);
         if batch.is_empty() {
             return Ok(false);
         }
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     fn show(&self, ran: Ran) {
-        self.pool.take(&ran.included);
+        self.pool.give_back_these(&ran.left_out);
         self.wires.pending.extend(ran.pending);
     }
 
@@ -205,21 +205,32 @@ impl Engine {
     }
 
     async fn run_again(&mut self, stored: open_block::OpenBlock) -> Result<(), EngineError> {
-        let (number, shown) = (stored.inputs.number, stored.order.len());
-        self.open(stored.inputs).await?;
-        let txs = self.pool.find_all(&stored.order);
+        let open_block::OpenBlock { inputs, order } = stored;
+        let (number, shown) = (inputs.number, order.len());
+        self.open(inputs.clone()).await?;
+        let txs = self.pool.take_all(&order);
+        let mut again = Vec::with_capacity(shown);
+        let mut first = None;
         for txs in txs.chunks(RESUMED) {
             let Some(open) = &mut self.open else { break };
             let ran = open.run(txs.to_vec()).await?;
+            first = first.or(Some(ran.first));
+            again.extend(hashes(&ran));
             self.show(ran);
         }
-        let users = self.open.as_ref().map_or(0, OpenBlock::users);
-        if users < shown {
-            error!(%number, shown, again = users, "an open block could not be made again as it was shown");
-        } else {
-            info!(%number, users, "open block made again");
+        if again == order {
+            info!(%number, users = shown, "open block made again");
+            return Ok(());
         }
-        Ok(())
+        error!(%number, shown, again = again.len(), "an open block could not be made again as it was shown");
+        let (pool, term) = (self.chain.index().pool(), self.chain.term());
+        open_block::begin(pool, &inputs, term).await?; // which forgets the order
+        match first {
+            Some(first) if !again.is_empty() => {
+                Ok(open_block::append(pool, number, first, &again, term).await?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What clients want to know of the open block.

@@ -177,7 +177,8 @@ impl TxPool {
         used
     }
 
-    /// The open block holds the transaction, which was the first ready one of its sender.
+    /// The open block is to hold the transaction, which was the first ready one of its sender: from here on nothing
+    /// replaces it.
     pub(crate) fn take(&mut self, tx: &PoolTx) {
         if let Some(queue) = self.senders.get_mut(&tx.sender) {
             queue.take(tx.nonce, &mut self.line);
@@ -187,7 +188,14 @@ impl TxPool {
     /// The open block is given up: what it held is ready again, in the old order.
     pub(crate) fn give_back(&mut self) {
         for queue in self.senders.values_mut() {
-            queue.give_back(&mut self.line);
+            queue.give_back_from(0, &mut self.line);
+        }
+    }
+
+    /// The open block left `tx` out: it is ready again with those behind it, in the old order.
+    pub(crate) fn give_back_from(&mut self, tx: &PoolTx) {
+        if let Some(queue) = self.senders.get_mut(&tx.sender) {
+            queue.give_back_from(tx.nonce, &mut self.line);
         }
     }
 

@@ -118,7 +118,7 @@ impl SenderQueue {
         removed.map(|entry| entry.tx)
     }
 
-    /// The open block holds the first ready transaction, which has `nonce`.
+    /// The open block is to hold the first ready transaction, which has `nonce`.
     pub(super) fn take(&mut self, nonce: u64, line: &mut Line) {
         if nonce == self.taken_end
             && nonce < self.ready_end
@@ -129,12 +129,13 @@ impl SenderQueue {
         }
     }
 
-    /// The open block is given up: what it held is ready again, in its old place.
-    pub(super) fn give_back(&mut self, line: &mut Line) {
-        for entry in self.by_nonce.range(self.next..self.taken_end).map(|(_, entry)| entry) {
+    /// The open block does not hold what was taken for it from `nonce` on: that is ready again, in its old place.
+    pub(super) fn give_back_from(&mut self, nonce: u64, line: &mut Line) {
+        let first = nonce.clamp(self.next, self.taken_end);
+        for entry in self.by_nonce.range(first..self.taken_end).map(|(_, entry)| entry) {
             line.rejoin(entry.turn, entry.tx.clone());
         }
-        self.taken_end = self.next;
+        self.taken_end = first;
     }
 
     /// Follows the account's nonce, forwards after a block or back after a rewind; gives what it used up.

@@ -182,6 +182,21 @@ fn what_a_given_up_block_held_stands_where_it_stood() {
     assert_eq!(order(&pool), [(1, 0), (2, 0), (1, 1), (3, 0)]);
 }
 
+#[test]
+fn what_a_block_leaves_out_is_ready_again_with_those_behind_it() {
+    let mut pool = pool(10, 10);
+    for (sender, nonce) in [(1, 0), (1, 1), (2, 0), (1, 2)] {
+        pool.insert(tx(sender, nonce, 100), account(0)).unwrap();
+    }
+    for (sender, nonce) in [(1, 0), (1, 1), (2, 0), (1, 2)] {
+        pool.take(&tx(sender, nonce, 100));
+    }
+    pool.give_back_from(&tx(1, 2, 100));
+    pool.give_back_from(&tx(1, 1, 100));
+    assert_eq!(order(&pool), [(1, 1), (1, 2)]);
+    assert!(pool.insert(tx(1, 1, 200), account(0)).is_ok(), "what is in no block can be replaced");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Insert {

@@ -127,6 +127,8 @@ pub(super) async fn proof(api: &Api, mut args: Args) -> Result<EIP1186AccountPro
     args.end()?;
     check_keys(api, keys.len())?;
     let keys = storage_keys(&keys)?;
+    // No header commits to the open block's state: `pending` is `latest` here.
+    let block = if block.is_pending() { BlockId::latest() } else { block };
     api.with_state(block, move |state| {
         let slots: Vec<B256> = keys.iter().map(JsonStorageKey::as_b256).collect();
         Ok(proof_view(state.view().proof(address, &slots)?, &keys))

@@ -56,8 +56,9 @@ async fn first_block_within(data: DataLimits, raws: &[(Bytes, u64)]) -> (Built, 
         if batch.is_empty() {
             break;
         }
+        batch.iter().for_each(|tx| pool.take(tx));
         let ran = open.run(batch).await.unwrap();
-        ran.included.iter().for_each(|tx| pool.take(tx));
+        ran.left_out.iter().for_each(|tx| pool.give_back_from(tx));
     }
     let lessons = open.take_lessons();
     (open.seal().await.unwrap(), lessons)

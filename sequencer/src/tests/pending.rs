@@ -4,7 +4,7 @@ use alloy::{
     eips::Encodable2718,
     primitives::{Address, B256, Bytes, U256},
 };
-use lockstep_index::open_block;
+use lockstep_index::{open_block, pool_batch};
 use lockstep_primitives::SealedBlock;
 
 use super::rig::{FakeL1, Machine, Sequencer, key, transfer};
@@ -193,4 +193,26 @@ async fn pending_means_the_open_block_in_every_method() {
     let overrides = json!({key(1).address().to_string(): {"code": "0x435f5260205ff3"}});
     let number = ask("eth_call", json!([{"to": key(1).address()}, "pending", overrides])).await;
     assert_eq!(number, json!(B256::with_last_byte(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_block_of_which_rows_were_lost_goes_on_with_the_rest() {
+    let (machine, mut sequencer) = started().await;
+    for from in [0, 1] {
+        sequencer.pool.submit(transfer(from, 0, NOBODY, 5)).await.unwrap();
+        sequencer.advance().await;
+    }
+    let first = shown(&sequencer)[..2].to_vec();
+    let batches = pool_batch::all(sequencer.index.pool()).await.unwrap();
+    pool_batch::remove(sequencer.index.pool(), &[batches[1].id]).await.unwrap();
+    sequencer.stop().await;
+
+    let mut sequencer = machine.start().await;
+
+    assert_eq!(shown(&sequencer), first);
+    let later = sequencer.pool.submit(transfer(2, 0, NOBODY, 5)).await.unwrap();
+    sequencer.advance().await;
+    let block = sequencer.seal().await;
+    assert_eq!(sealed(&block)[..2], first);
+    assert_eq!(block.transactions[2..].iter().map(|tx| tx.tx_hash()).collect::<Vec<_>>(), [later]);
 }
