@@ -175,7 +175,7 @@ impl Engine {
     }
 
     /// Forgets the open block, and waits until nothing is on its way to Postgres.
-    pub(super) async fn abandon(&mut self) {
+    pub(crate) async fn abandon(&mut self) {
         if let Some(storing) = self.storing.take() {
             storing.end().await;
         }

@@ -23,7 +23,10 @@ use lockstep_state::{StateOptions, StateStore};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::sync::{broadcast, watch};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use crate::{
     DerivedBlock, DerivedChain, DerivedHeads, DerivedStatus, L1Source, Throttle, VerifierError,
@@ -233,13 +236,14 @@ impl Machine {
         let (pool, writer) =
             Pool::new(index.clone(), limits, chain.head_view().await.unwrap(), pending.clone());
         pool.reload(chain.head_view().await.unwrap()).await.unwrap();
-        tokio::spawn(writer.run(stop.clone()));
+        let tasks = TaskTracker::new();
+        tasks.spawn(writer.run(stop.clone()));
         let (anchor, anchors) = watch::channel(chain.head().block_ref.l1_origin);
         let (views, views_seen) = watch::channel(L1View::default());
         let follow = FollowOptions { confirmations: 0, poll: Duration::from_millis(5) };
-        tokio::spawn(l1::follow(self.l1.clone(), follow, anchors, views, stop.clone()));
+        tasks.spawn(l1::follow(self.l1.clone(), follow, anchors, views, stop.clone()));
         let (limits, limits_seen) = watch::channel(self.throttle.loosest());
-        tokio::spawn(backpressure::follow(index.clone(), self.throttle, limits, stop.clone()));
+        tasks.spawn(backpressure::follow(index.clone(), self.throttle, limits, stop.clone()));
         let (heads, heads_seen) = watch::channel(Heads::default());
         let (derived, derived_seen) = watch::channel(None);
         let wires = Wires {
@@ -274,7 +278,8 @@ impl Machine {
             derived,
             l1,
             term,
-            _stop: stop.drop_guard(),
+            tasks,
+            stop: stop.drop_guard(),
         }
     }
 }
@@ -291,7 +296,8 @@ pub(super) struct Sequencer {
     views: watch::Receiver<L1View>,
     l1: Arc<FakeL1>,
     term: u64,
-    _stop: DropGuard,
+    tasks: TaskTracker,
+    stop: DropGuard,
 }
 
 impl Sequencer {
@@ -337,11 +343,14 @@ impl Sequencer {
         stored_lease::release(self.index.pool(), self.term).await.unwrap();
     }
 
-    /// Gives up the lease and closes everything.
+    /// Gives up the lease and closes everything: the state can be opened again.
     pub(super) async fn stop(self) {
         self.lose_lease().await;
-        let Self { engine, pool, pending, index, .. } = self;
-        drop((engine, pool, pending));
+        let Self { mut engine, pool, index, tasks, stop, .. } = self;
+        engine.abandon().await;
+        drop((engine, pool, stop));
+        tasks.close();
+        tasks.wait().await;
         index.close().await;
     }
 }
