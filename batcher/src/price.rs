@@ -118,7 +118,7 @@ pub(crate) const fn blob_capacity(count: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_codec::{MAX_BLOBS, MAX_CHANNEL_BYTES};
+    use lockstep_codec::{MAX_BLOBS, MAX_FRAME_BYTES};
 
     use super::*;
 
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn six_full_blobs_are_the_largest_channel() {
-        assert_eq!(blob_capacity(MAX_BLOBS), MAX_CHANNEL_BYTES);
+        assert_eq!(blob_capacity(MAX_BLOBS), MAX_FRAME_BYTES);
         for count in 1..=MAX_BLOBS {
             assert_eq!(blobs(blob_capacity(count)), count);
             assert_eq!(blobs(blob_capacity(count) + 1), count + 1);

@@ -176,7 +176,7 @@ async fn the_inbox_takes_six_full_blobs_in_one_transaction() {
     let input = Inbox::appendBatchCall { data: Bytes::from_static(&[1]) }.abi_encode().into();
     post(&batcher, TxRequest { to, input, ..TxRequest::default() }).await;
 
-    let data = Bytes::from(vec![0x5a; lockstep_codec::MAX_CHANNEL_BYTES]);
+    let data = Bytes::from(vec![0x5a; lockstep_codec::MAX_FRAME_BYTES]);
     let blobs = lockstep_codec::to_blobs(&data).unwrap();
     let input = Inbox::appendBlobsCall {}.abi_encode().into();
     let included = post(&batcher, TxRequest { to, input, blobs, ..TxRequest::default() }).await;

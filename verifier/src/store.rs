@@ -235,7 +235,7 @@ mod tests {
             min_base_fee: 0,
         };
         let safe_head = L2BlockRef { number: BlockNumber(safe), ..Default::default() };
-        Checkpoint { l1: BlockId { number: l1, hash: B256::ZERO }, safe_head, system }
+        Checkpoint { l1: BlockId { number: l1, hash: B256::ZERO }, safe_head, system, frames_since: None }
     }
 
     fn block(number: u64) -> DerivedBlock {

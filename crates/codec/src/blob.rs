@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 
 use alloy_primitives::FixedBytes;
 
-use crate::MAX_CHANNEL_BYTES;
+use crate::MAX_FRAME_BYTES;
 
 /// Size of a blob (EIP-4844).
 pub const BYTES_PER_BLOB: usize = 131_072;
 /// Bytes that fit one blob, the length prefix of the first included.
 pub const MAX_BLOB_DATA_BYTES: usize = BYTES_PER_BLOB / GROUP_BYTES * GROUP_DATA_BYTES;
-/// Most blobs of one channel: the limit of a transaction (EIP-7594).
+/// Most blobs of one inbox transaction: the limit of EIP-7594.
 pub const MAX_BLOBS: usize = 6;
 
 /// Four field elements.
@@ -33,7 +33,7 @@ pub type Blob = FixedBytes<BYTES_PER_BLOB>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlobError {
     /// More bytes than [`MAX_BLOBS`] blobs hold.
-    #[error("channel of {0} bytes exceeds {MAX_CHANNEL_BYTES}, what {MAX_BLOBS} blobs hold")]
+    #[error("{0} bytes exceed {MAX_FRAME_BYTES}, what {MAX_BLOBS} blobs hold")]
     TooLong(usize),
     /// No blob, or more than [`MAX_BLOBS`].
     #[error("{0} blobs where 1 to {MAX_BLOBS} belong")]
@@ -56,18 +56,18 @@ pub enum BlobError {
         /// Index of the field element in it.
         element: usize,
     },
-    /// A byte after the end of the channel is not zero.
-    #[error("byte {0} after the end of the channel is not zero")]
+    /// A byte after the end of the data is not zero.
+    #[error("byte {0} after the end of the data is not zero")]
     Padding(usize),
 }
 
 /// Packs `data` behind its length into as few blobs as possible; the rest of the last one is zero.
 ///
 /// # Errors
-/// [`BlobError::TooLong`] above [`MAX_CHANNEL_BYTES`].
+/// [`BlobError::TooLong`] above [`MAX_FRAME_BYTES`].
 pub fn to_blobs(data: &[u8]) -> Result<Vec<Blob>, BlobError> {
     let length = u32::try_from(data.len()).map_err(|_| BlobError::TooLong(data.len()))?;
-    if data.len() > MAX_CHANNEL_BYTES {
+    if data.len() > MAX_FRAME_BYTES {
         return Err(BlobError::TooLong(data.len()));
     }
     let mut stream = Vec::with_capacity(LENGTH_BYTES + data.len());
@@ -149,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_carries_130048_bytes_and_six_carry_a_channel() {
+    fn a_blob_carries_130048_bytes_and_six_carry_a_frame() {
         assert_eq!(MAX_BLOB_DATA_BYTES, 130_048);
         for (length, blobs) in [
             (0, 1),
             (MAX_BLOB_DATA_BYTES - LENGTH_BYTES, 1),
             (MAX_BLOB_DATA_BYTES - LENGTH_BYTES + 1, 2),
-            (MAX_CHANNEL_BYTES, MAX_BLOBS),
+            (MAX_FRAME_BYTES, MAX_BLOBS),
         ] {
             let data = bytes(length);
             let packed = to_blobs(&data).unwrap();
@@ -165,9 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_above_six_blobs_is_refused() {
-        let data = vec![0; MAX_CHANNEL_BYTES + 1];
-        assert_eq!(to_blobs(&data), Err(BlobError::TooLong(MAX_CHANNEL_BYTES + 1)));
+    fn data_above_six_blobs_is_refused() {
+        let data = vec![0; MAX_FRAME_BYTES + 1];
+        assert_eq!(to_blobs(&data), Err(BlobError::TooLong(MAX_FRAME_BYTES + 1)));
     }
 
     #[test]

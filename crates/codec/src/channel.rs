@@ -1,4 +1,4 @@
-//! A channel: consecutive L2 blocks in one inbox transaction.
+//! A channel: consecutive L2 blocks.
 
 #[cfg(feature = "encode")]
 use alloc::vec;
@@ -13,7 +13,6 @@ use lockstep_primitives::{BlockNumber, L1BlockNumber};
 
 use crate::{
     History,
-    blob::{LENGTH_BYTES, MAX_BLOB_DATA_BYTES, MAX_BLOBS},
     columns::Columns,
     compression,
     range::{Fault, Reader},
@@ -26,8 +25,8 @@ use crate::{
     range::{Coder, Column, Streams, Writer},
 };
 
-/// Most bytes of an encoded channel: what [`MAX_BLOBS`] blobs hold.
-pub const MAX_CHANNEL_BYTES: usize = MAX_BLOBS * MAX_BLOB_DATA_BYTES - LENGTH_BYTES;
+/// Most bytes of an encoded channel. One above [`MAX_FRAME_BYTES`](crate::MAX_FRAME_BYTES) travels in frames.
+pub const MAX_CHANNEL_BYTES: usize = 3 * 1024 * 1024;
 /// Most bytes of content that a channel may hold: transactions, as `docs/format.md` counts them.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Most blocks of a channel.

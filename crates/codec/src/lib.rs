@@ -30,6 +30,7 @@ mod channel;
 mod columns;
 mod compression;
 mod dictionary;
+mod frame;
 mod history;
 #[cfg(feature = "encode")]
 mod meter;
@@ -45,5 +46,6 @@ pub use channel::{
 };
 #[cfg(feature = "encode")]
 pub use channel::{DEFAULT_QUALITY, EncodeError, Options, column_bytes, encode};
+pub use frame::{Assembly, Frame, FrameError, MAX_FRAME_BYTES, MAX_FRAMES, to_frames};
 pub use history::{HISTORY_BLOCKS, HISTORY_BYTES, HISTORY_TRANSACTIONS, History};
 pub use range::Column;

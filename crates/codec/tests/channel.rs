@@ -236,7 +236,7 @@ fn a_bomb_is_refused_at_its_announced_length() {
 }
 
 #[test]
-fn more_bytes_than_six_blobs_hold_are_refused() {
+fn more_bytes_than_a_channel_has_are_refused() {
     let bytes = vec![1; MAX_CHANNEL_BYTES + 1];
     assert_eq!(read(&bytes), Err(DecodeError::TooLong(MAX_CHANNEL_BYTES + 1)));
 }

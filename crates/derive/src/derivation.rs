@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use core::mem;
 
 use alloy_primitives::B256;
-use lockstep_codec::{BatchBlock, Channel, DecodeError, History, decode, decode_header};
+use lockstep_codec::{BatchBlock, Channel, DecodeError, FrameError, History, decode, decode_header};
 use lockstep_primitives::{
     BlockId, BlockInputs, BlockNumber, Genesis, L1BlockNumber, L2BlockRef, RollupConfig, SystemConfig,
 };
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     BlockError, L1Block, PushError, Submission, block_inputs,
     context::L1Window,
+    frames::Frames,
     rules::{Origin, Rules},
 };
 
@@ -25,13 +26,21 @@ pub struct Checkpoint {
     pub safe_head: L2BlockRef,
     /// The configuration as of the safe head's L1 origin.
     pub system: SystemConfig,
+    /// The L1 block with the first frame of a channel that is not whole yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames_since: Option<L1BlockNumber>,
 }
 
 impl Checkpoint {
     /// The start of the chain.
     #[must_use]
     pub const fn genesis(config: &RollupConfig, genesis: &Genesis) -> Self {
-        Self { l1: config.genesis.l1, safe_head: genesis.block_ref(config), system: config.chain.system }
+        Self {
+            l1: config.genesis.l1,
+            safe_head: genesis.block_ref(config),
+            system: config.chain.system,
+            frames_since: None,
+        }
     }
 
     /// The first L1 block to push when resuming here: the origin of the safe head.
@@ -54,7 +63,7 @@ pub struct Derived {
     pub claimed_hash: Option<B256>,
 }
 
-/// A channel, or the rest of one, that was left out.
+/// A frame, a channel, or the rest of one, that was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// The L1 block that holds it.
@@ -67,12 +76,15 @@ pub struct Dropped {
     pub reason: DropReason,
 }
 
-/// Why a channel, or the rest of one, is left out.
+/// Why a frame, a channel, or the rest of one, is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DropReason {
     /// The bytes are no channel.
     #[error("does not decode: {0}")]
-    Decode(DecodeError),
+    Decode(#[from] DecodeError),
+    /// The bytes are no frame, or none that continues a channel.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// It does not continue the safe chain.
     #[error("its parent {found} is not the safe head {safe}")]
     Parent {
@@ -124,6 +136,9 @@ pub struct Derivation {
     system: SystemConfig,
     system_at: L1BlockNumber,
     processed: L1BlockNumber,
+    frames: Frames,
+    /// L1 block up to `processed` whose frames are to be taken again, after a resumption.
+    retake: Option<L1BlockNumber>,
     work: Option<Work>,
 }
 
@@ -155,6 +170,8 @@ impl Derivation {
             system: checkpoint.system,
             system_at: checkpoint.first_l1(),
             processed: L1BlockNumber(checkpoint.l1.number),
+            frames: Frames::new(),
+            retake: checkpoint.frames_since,
             work: None,
         }
     }
@@ -178,6 +195,7 @@ impl Derivation {
     /// chain up to and including it.
     pub fn next(&mut self, safe: &L2BlockRef, history: &History) -> Step {
         self.follow(safe);
+        self.retake_frames(safe);
         loop {
             let Some(work) = &mut self.work else {
                 match self.begin() {
@@ -208,6 +226,17 @@ impl Derivation {
         self.window.forget_below(origin);
     }
 
+    /// Takes again what was gathered when the checkpoint was made. What was dropped then was told then.
+    fn retake_frames(&mut self, safe: &L2BlockRef) {
+        while let Some(number) = self.retake.filter(|number| *number <= self.processed) {
+            let Some(block) = self.window.get(number) else { return };
+            for submission in &block.submissions {
+                let _ = self.frames.take(&submission.data, safe.hash, number);
+            }
+            self.retake = Some(number.next());
+        }
+    }
+
     fn begin(&mut self) -> Option<Work> {
         let block = self.window.get_mut(self.processed.next())?;
         let submissions = mem::take(&mut block.submissions).into_iter();
@@ -217,16 +246,21 @@ impl Derivation {
     fn finish(&mut self, safe: &L2BlockRef) -> Step {
         let l1 = self.work.take().map_or_else(BlockId::default, |work| work.l1);
         self.processed = L1BlockNumber(l1.number);
-        Step::Processed(Checkpoint { l1, safe_head: *safe, system: self.system })
+        let frames_since = self.frames.since(safe.hash);
+        Step::Processed(Checkpoint { l1, safe_head: *safe, system: self.system, frames_since })
     }
 
-    /// Opens a submission's channel if it continues the safe chain.
+    /// Opens the channel that a submission is or makes whole, if it continues the safe chain.
     fn open(&mut self, safe: &L2BlockRef, history: &History, submission: &Submission) -> Option<Dropped> {
-        let channel = self.continuation(safe, history, submission);
+        let l1 = L1BlockNumber(self.work.as_ref()?.l1.number);
+        let whole = self.frames.take(&submission.data, safe.hash, l1);
+        let channel = whole
+            .and_then(|whole| whole.map(|channel| self.continuation(safe, history, &channel)).transpose());
         let work = self.work.as_mut()?;
         work.opened += 1;
         match channel {
-            Ok(Channel { blocks, tip_hash, .. }) => {
+            Ok(None) => None, // more frames are to come
+            Ok(Some(Channel { blocks, tip_hash, .. })) => {
                 work.channel = Some(OpenChannel { blocks: blocks.into_iter(), derived: 0, tip_hash });
                 None
             }
@@ -234,18 +268,13 @@ impl Derivation {
         }
     }
 
-    fn continuation(
-        &self,
-        safe: &L2BlockRef,
-        history: &History,
-        submission: &Submission,
-    ) -> Result<Channel, DropReason> {
+    fn continuation(&self, safe: &L2BlockRef, history: &History, data: &[u8]) -> Result<Channel, DropReason> {
         // First of all: a channel on another block refers to another history.
-        let parent = decode_header(&submission.data).map_err(DropReason::Decode)?.parent_hash;
+        let parent = decode_header(data)?.parent_hash;
         if parent != safe.hash {
             return Err(DropReason::Parent { safe: safe.hash, found: parent });
         }
-        let channel = decode(&submission.data, history).map_err(DropReason::Decode)?;
+        let channel = decode(data, history)?;
         let expected = safe.number.next();
         if channel.first_number != expected {
             return Err(DropReason::Number { expected, found: channel.first_number });

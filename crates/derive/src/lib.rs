@@ -14,6 +14,7 @@ mod config_update;
 mod context;
 mod deposit;
 mod derivation;
+mod frames;
 mod inputs;
 mod rules;
 #[cfg(test)]

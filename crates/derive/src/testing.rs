@@ -7,7 +7,7 @@ use alloc::{vec, vec::Vec};
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
-use lockstep_codec::{BatchBlock, Channel, History, Options, encode};
+use lockstep_codec::{BatchBlock, Channel, History, Options, encode, to_frames};
 use lockstep_primitives::{
     BlockId, BlockInputs, BlockNumber, ChainConfig, GenesisAnchor, L1BlockNumber, L1BlockRef, L1Contracts,
     L2BlockRef, OpTxEnvelope, RollupConfig, SystemConfig, TxDeposit,
@@ -90,6 +90,11 @@ impl L1Block {
         self.post_bytes(encode(channel, &[], &History::default(), Options::default()).unwrap())
     }
 
+    /// Posts `frames`, in this order.
+    pub(crate) fn post_all<'a>(self, frames: impl IntoIterator<Item = &'a Vec<u8>>) -> Self {
+        frames.into_iter().fold(self, |block, frame| block.post_bytes(frame.clone()))
+    }
+
     pub(crate) fn post_bytes(mut self, data: Vec<u8>) -> Self {
         self.submissions.push(Submission { poster: Address::ZERO, data: data.into() });
         self
@@ -111,6 +116,11 @@ pub(crate) fn channel(parent: &L2BlockRef, blocks: Vec<BatchBlock>) -> Channel {
         last_origin_hash: l1_header(last, 0).hash,
         blocks,
     }
+}
+
+/// `channel` in frames of at most `max_bytes`.
+pub(crate) fn frames(channel: &Channel, max_bytes: usize) -> Vec<Vec<u8>> {
+    to_frames(&encode(channel, &[], &History::default(), Options::default()).unwrap(), max_bytes).unwrap()
 }
 
 /// A signed transaction that nobody executes.
@@ -145,7 +155,12 @@ impl Chain {
             l1_origin: config.genesis.l1,
             ..L2BlockRef::default()
         };
-        let mut chain = Self::resume(&Checkpoint { l1: config.genesis.l1, safe_head, system: SYSTEM });
+        let mut chain = Self::resume(&Checkpoint {
+            l1: config.genesis.l1,
+            safe_head,
+            system: SYSTEM,
+            frames_since: None,
+        });
         chain.push(l1(ANCHOR));
         chain
     }

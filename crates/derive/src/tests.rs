@@ -3,13 +3,16 @@
 use alloc::{vec, vec::Vec};
 
 use alloy_primitives::{B256, Bytes};
+use lockstep_codec::{BatchBlock, FrameError};
 use lockstep_primitives::{BlockNumber, ChainConfig, L1BlockNumber};
 
 use proptest::prelude::*;
 
 use crate::{
     BlockError, ConfigUpdate, DropReason, L1Attributes, L1Block, PushError,
-    testing::{ANCHOR, Chain, L1_TIME, START, SYSTEM, batch, config, hash_of, l1, l1_header, user_tx},
+    testing::{
+        ANCHOR, Chain, L1_TIME, START, SYSTEM, batch, config, frames, hash_of, l1, l1_header, user_tx,
+    },
 };
 
 fn dropped_block(chain: &Chain) -> BlockError {
@@ -371,6 +374,70 @@ fn a_channel_that_missed_a_forced_block_is_dropped() {
     assert_eq!(chain.origins(), [ANCHOR + 1, ANCHOR + 2]);
 }
 
+/// A block of some hundred bytes, in four frames.
+fn in_frames(chain: &Chain) -> Vec<Vec<u8>> {
+    let mut block = batch(chain.safe.timestamp + 1, chain.safe.l1_origin.number);
+    block.transactions = (0..6).map(user_tx).collect();
+    let frames = frames(&chain.channel(vec![block]), 180);
+    assert_eq!(frames.len(), 4);
+    frames
+}
+
+#[test]
+fn a_channel_in_frames_counts_with_the_last_one_wherever_they_are() {
+    let mut chain = Chain::start();
+    let frames = in_frames(&chain);
+    chain.push(l1(ANCHOR + 1).post_all(&frames[..2]));
+    chain.push(l1(ANCHOR + 2));
+    chain.push(l1(ANCHOR + 3).post_all(&frames[2..3]));
+    assert!(chain.derived.is_empty());
+    chain.push(l1(ANCHOR + 4).post_all(&frames[3..]));
+    assert_eq!(chain.derived[0].inputs.transactions.len(), 1 + 6);
+    assert_eq!(chain.derived[0].l1_inclusion.number, ANCHOR + 4);
+    assert!(chain.dropped.is_empty());
+    let since: Vec<_> = chain.checkpoints.iter().map(|checkpoint| checkpoint.frames_since).collect();
+    let first = Some(L1BlockNumber(ANCHOR + 1));
+    assert_eq!(since, [first, first, first, None]);
+}
+
+#[test]
+fn frames_that_do_not_continue_the_open_channel_are_dropped_and_it_stays_open() {
+    let mut chain = Chain::start();
+    let frames = in_frames(&chain);
+    let mut elsewhere = chain.clone();
+    elsewhere.safe.hash = B256::ZERO;
+    let strange = in_frames(&elsewhere);
+    let posted = [&frames[1], &frames[0], &frames[2], &strange[0], &strange[1], &frames[1], &frames[1]];
+    chain.push(l1(ANCHOR + 1).post_all(posted).post_bytes(vec![9; 50]).post_all(&frames[2..]));
+    assert_eq!(chain.derived.len(), 1);
+    let places: Vec<_> = chain.dropped.iter().map(|dropped| dropped.submission).collect();
+    assert_eq!(places, [0, 2, 3, 4, 6, 7]);
+    assert!(matches!(chain.dropped[0].reason, DropReason::Frame(FrameError::NotNext { .. })));
+    assert!(matches!(chain.dropped[2].reason, DropReason::Parent { .. }));
+}
+
+#[test]
+fn a_channel_begun_anew_is_that_of_its_last_beginning() {
+    let mut chain = Chain::start();
+    let frames = in_frames(&chain);
+    chain.push(l1(ANCHOR + 1).post_all(&frames[..3]));
+    chain.push(l1(ANCHOR + 2).post_all(&frames));
+    assert_eq!(chain.derived.len(), 1);
+    assert!(chain.dropped.is_empty());
+}
+
+#[test]
+fn an_open_channel_is_void_once_the_safe_head_moves() {
+    let mut chain = Chain::start();
+    let frames = in_frames(&chain);
+    let whole = chain.channel(vec![batch(START + 2, ANCHOR)]);
+    chain.push(l1(ANCHOR + 1).post_all(&frames[..3]).post(&whole).post_all(&frames[3..]));
+    assert_eq!(chain.derived.len(), 1);
+    assert_eq!(chain.derived[0].inputs.timestamp, START + 2);
+    assert_eq!(chain.dropped.len(), 1);
+    assert_eq!(chain.checkpoints[0].frames_since, None);
+}
+
 #[test]
 fn l1_blocks_must_follow_each_other() {
     let mut chain = Chain::start();
@@ -403,17 +470,30 @@ struct Plan {
     gas_limit: Option<u64>,
     channel: Option<Vec<(u64, u64)>>, // seconds and origins to advance, per block
     garbage: bool,
+    /// Whether the channel goes in frames.
+    split: bool,
+    /// Frames of earlier channels that follow.
+    frames: usize,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
     let channel = proptest::option::of(proptest::collection::vec((0..30u64, 0..4u64), 1..6));
     let gas_limit = proptest::option::weighted(0.1, 5_000_000..20_000_000u64);
-    (0..3usize, gas_limit, channel, proptest::bool::weighted(0.1))
-        .prop_map(|(deposits, gas_limit, channel, garbage)| Plan { deposits, gas_limit, channel, garbage })
+    let frames = (proptest::bool::weighted(0.5), 0..4usize);
+    (0..3usize, gas_limit, channel, proptest::bool::weighted(0.1), frames).prop_map(
+        |(deposits, gas_limit, channel, garbage, (split, frames))| Plan {
+            deposits,
+            gas_limit,
+            channel,
+            garbage,
+            split,
+            frames,
+        },
+    )
 }
 
-/// The L1 block that a sequencer with this plan would cause on top of `chain`.
-fn planned(chain: &Chain, plan: &Plan) -> L1Block {
+/// The L1 block that a sequencer with this plan would cause on top of `chain`; `waiting` are frames still to be posted.
+fn planned(chain: &Chain, plan: &Plan, waiting: &mut Vec<Vec<u8>>) -> L1Block {
     let mut block = l1(chain.derivation.next_l1().0);
     for _ in 0..plan.deposits {
         block = block.deposit(2_000_000);
@@ -424,14 +504,21 @@ fn planned(chain: &Chain, plan: &Plan) -> L1Block {
     if plan.garbage {
         block = block.post_bytes(vec![7; 20]);
     }
+    block = block.post_all(&waiting.drain(..plan.frames.min(waiting.len())).collect::<Vec<_>>());
     let Some(steps) = &plan.channel else { return block };
     let (mut timestamp, mut origin) = (chain.safe.timestamp, chain.safe.l1_origin.number);
     let blocks = steps.iter().map(|(seconds, origins)| {
         timestamp += seconds;
         origin += origins;
-        batch(timestamp, origin)
+        BatchBlock { transactions: vec![user_tx(timestamp); 2], ..batch(timestamp, origin) }
     });
-    block.post(&chain.channel(blocks.collect()))
+    let channel = chain.channel(blocks.collect());
+    if !plan.split {
+        return block.post(&channel);
+    }
+    let mut frames = frames(&channel, 160);
+    waiting.extend(frames.drain(1..));
+    block.post_all(&frames)
 }
 
 proptest! {
@@ -440,9 +527,9 @@ proptest! {
     #[test]
     fn resuming_anywhere_gives_the_same_chain(plans in proptest::collection::vec(plan(), 1..30), stop: usize) {
         let mut chain = Chain::start();
-        let mut blocks = vec![l1(ANCHOR)];
+        let (mut blocks, mut waiting) = (vec![l1(ANCHOR)], Vec::new());
         for plan in &plans {
-            blocks.push(planned(&chain, plan));
+            blocks.push(planned(&chain, plan, &mut waiting));
             chain.push(blocks.last().expect("just pushed").clone());
         }
         let index = stop % chain.checkpoints.len();
@@ -460,9 +547,9 @@ proptest! {
     #[test]
     fn the_derived_chain_keeps_its_promises(plans in proptest::collection::vec(plan(), 1..40)) {
         let mut chain = Chain::start();
-        let mut posted = 0;
+        let (mut posted, mut waiting) = (0, Vec::new());
         for plan in &plans {
-            let block = planned(&chain, plan);
+            let block = planned(&chain, plan, &mut waiting);
             posted += block.deposits.len();
             chain.push(block);
         }

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use alloy_primitives::Address;
-use lockstep_codec::{Channel, MAX_BLOCKS, MAX_BODY_BYTES, MAX_CHANNEL_BYTES, MAX_TRANSACTIONS};
+use lockstep_codec::{Channel, MAX_BLOCKS, MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_TRANSACTIONS};
 
 use crate::{Codec, Load, MeasureError, Unfit};
 
-/// A channel counts as full from this share of [`MAX_CHANNEL_BYTES`] on: no more blocks are tried.
+/// A channel counts as full from this share of [`MAX_FRAME_BYTES`] on: no more blocks are tried.
 const FULL_PERCENT: usize = 98;
 
 /// A channel, its bytes, and the codec as it stood when it wrote them.
@@ -41,8 +41,8 @@ fn seal(codec: &Rc<dyn Codec>, load: &Load, first: usize) -> Result<Sealed, Meas
         let senders = load.senders(first, count);
         let fits = best.as_ref().map_or(0, |sealed| sealed.channel.blocks.len());
         let guess = match codec.encode(&channel, &senders) {
-            Ok(bytes) if bytes.len() <= MAX_CHANNEL_BYTES => {
-                let full = bytes.len() * 100 >= MAX_CHANNEL_BYTES * FULL_PERCENT;
+            Ok(bytes) if bytes.len() <= MAX_FRAME_BYTES => {
+                let full = bytes.len() * 100 >= MAX_FRAME_BYTES * FULL_PERCENT;
                 let guess = proportional(count, bytes.len());
                 best = Some(Sealed { codec: Rc::clone(codec), channel, senders, bytes });
                 if full || count + 1 == too_many {
@@ -71,7 +71,7 @@ fn seal(codec: &Rc<dyn Codec>, load: &Load, first: usize) -> Result<Sealed, Meas
 
 /// How many blocks fill a channel if all are as dense as these, and a little less.
 const fn proportional(count: usize, bytes: usize) -> usize {
-    count * (MAX_CHANNEL_BYTES * (100 + FULL_PERCENT) / 200) / bytes
+    count * (MAX_FRAME_BYTES * (100 + FULL_PERCENT) / 200) / bytes
 }
 
 #[cfg(test)]
@@ -155,8 +155,8 @@ mod tests {
         for (index, sealed) in channels.iter().enumerate() {
             assert_eq!(sealed.channel.first_number.0, next);
             next = sealed.channel.last_number().0 + 1;
-            assert!(sealed.bytes.len() <= MAX_CHANNEL_BYTES);
-            let full = sealed.bytes.len() * 100 >= MAX_CHANNEL_BYTES * FULL_PERCENT;
+            assert!(sealed.bytes.len() <= MAX_FRAME_BYTES);
+            let full = sealed.bytes.len() * 100 >= MAX_FRAME_BYTES * FULL_PERCENT;
             assert!(full || index + 1 == channels.len(), "channel {index} has {} bytes", sealed.bytes.len());
         }
         assert!(codec.tries.get() <= 12, "{} encodings", codec.tries.get());
@@ -172,7 +172,7 @@ mod tests {
     fn blocks_that_are_nearly_a_channel_each_stay_alone() {
         let codec = Plain { divisor: 1, ..Plain::default() };
         assert_eq!(
-            lengths(&split(Box::new(codec), &load([MAX_CHANNEL_BYTES * 6 / 10; 3])).unwrap()),
+            lengths(&split(Box::new(codec), &load([MAX_FRAME_BYTES * 6 / 10; 3])).unwrap()),
             [1, 1, 1]
         );
     }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_block_that_no_channel_holds_is_an_error() {
         let codec = Plain { divisor: 1, ..Plain::default() };
-        let refused = split(Box::new(codec), &load([10, MAX_CHANNEL_BYTES])).err().unwrap().to_string();
+        let refused = split(Box::new(codec), &load([10, MAX_FRAME_BYTES])).err().unwrap().to_string();
         assert_eq!(refused, "plain does not encode it: block 1 alone exceeds a channel");
     }
 }
