@@ -387,25 +387,25 @@ impl Batcher {
         if closed.raw_bytes >= RATIO_SAMPLE {
             self.ratio = closed.ratio();
         }
+        let frames = closed.frames(self.policy.max_bytes);
         telemetry::closed(&closed, reason);
         info!(
             first_block = closed.first.0,
             last_block = closed.last.0,
             txs = closed.txs,
             size_bytes = closed.data.len(),
+            frames = frames.len(),
             ?da_type,
             reason = reason.as_str(),
             "channel closed"
         );
-        let channel = NewSubmission {
-            first_block: closed.first,
-            last_block: closed.last,
-            tip_hash: closed.tip_hash,
-            data: Bytes::from(closed.data),
-            da_type,
-        };
-        submission::insert(self.index.pool(), &channel).await?;
-        Ok(())
+        let Closed { first, last, tip_hash, .. } = closed;
+        let mut db = self.index.begin().await?;
+        for data in frames.into_iter().map(Bytes::from) {
+            let frame = NewSubmission { first_block: first, last_block: last, tip_hash, data, da_type };
+            submission::insert(&mut *db, &frame).await?;
+        }
+        Ok(db.commit().await.map_err(lockstep_index::IndexError::from)?)
     }
 
     /// Gives up a submission and those that build on it. Their blocks, if they are still there, go into others.

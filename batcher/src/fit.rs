@@ -1,6 +1,6 @@
 //! A channel as large as it may be. Pure.
 
-use lockstep_codec::History;
+use lockstep_codec::{History, MAX_CHANNEL_BYTES, to_frames};
 use lockstep_index::block::BatchInputs;
 
 use crate::{
@@ -13,8 +13,9 @@ const CAUTION: f64 = 1.01;
 /// A channel this full is not made again for the rest.
 const WELL_FILLED_PERCENT: usize = 95;
 
-/// The longest channel of a prefix of `blocks`, which follow `history`, that keeps `wanted_bytes`, or nearly; `None` without blocks. If the first
-/// block alone is larger, it may have `policy.max_bytes`.
+/// The longest channel of a prefix of `blocks`, which follow `history`, that keeps `wanted_bytes`, or nearly; `None` without
+/// blocks. If the first block alone is larger, it may have `policy.max_bytes`; if even those are too few, it goes alone
+/// and in frames.
 ///
 /// `ratio`, what earlier channels compressed to, chooses the prefix. If it was far off, the channel that came of it
 /// gives a better one, and is made once more.
@@ -27,12 +28,15 @@ pub(crate) fn fit(
     wanted_bytes: usize,
     ratio: f64,
 ) -> Result<Option<Closed>, CloseError> {
-    match fit_within((blocks, history), &Policy { max_bytes: wanted_bytes, ..*policy }, ratio) {
-        Err(CloseError::BlockTooLarge { .. }) if wanted_bytes < policy.max_bytes => {
-            fit_within((blocks, history), policy, ratio)
+    let less = (wanted_bytes < policy.max_bytes).then_some(wanted_bytes);
+    for max_bytes in less.into_iter().chain([policy.max_bytes]) {
+        match fit_within((blocks, history), &Policy { max_bytes, ..*policy }, ratio) {
+            Err(CloseError::BlockTooLarge { .. }) => {}
+            done => return done,
         }
-        done => done,
     }
+    let alone = &blocks[..blocks.len().min(1)];
+    close(alone, history, &Policy { max_bytes: MAX_CHANNEL_BYTES, ..*policy }, ratio)
 }
 
 fn fit_within(
@@ -50,6 +54,12 @@ fn fit_within(
 }
 
 impl Closed {
+    /// What inbox transactions of `max_bytes` each carry for it.
+    pub(crate) fn frames(&self, max_bytes: usize) -> Vec<Vec<u8>> {
+        to_frames(&self.data, max_bytes)
+            .expect("frames of any size that a policy has hold the longest channel")
+    }
+
     /// Encoded over raw bytes.
     #[allow(clippy::cast_precision_loss)] // far below 2^53
     pub(crate) fn ratio(&self) -> f64 {
@@ -114,6 +124,16 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_no_transaction_holds_goes_alone_and_in_frames() {
+        let policy = Policy { max_bytes: 500, ..Policy::blobs(Duration::ZERO, 6) };
+        let closed = fit((&blocks(3), &History::default()), &policy, 500, 0.5).unwrap().unwrap();
+        assert_eq!((closed.first, closed.last), (BlockNumber(1), BlockNumber(1)));
+        let frames = closed.frames(500);
+        assert_eq!(frames.len(), closed.data.len().div_ceil(465));
+        assert!(frames.iter().all(|frame| frame.len() <= 500));
+    }
+
+    #[test]
     fn without_blocks_there_is_no_channel() {
         assert_eq!(
             fit((&[], &History::default()), &Policy::blobs(Duration::ZERO, 6), 1_000, 0.5).unwrap(),
@@ -127,10 +147,5 @@ mod tests {
         let closed = fit((&blocks(3), &History::default()), &policy, 500, 0.5).unwrap().unwrap();
         assert_eq!(closed.first, BlockNumber(1));
         assert!(closed.data.len() > 500);
-        let hopeless = Policy { max_bytes: 500, ..policy };
-        assert!(matches!(
-            fit((&blocks(3), &History::default()), &hopeless, 500, 0.5),
-            Err(CloseError::BlockTooLarge { .. })
-        ));
     }
 }

@@ -46,6 +46,45 @@ async fn killed_again_and_again_it_posts_nothing_twice() {
     assert_chain(&world.channels().await, genesis, 12);
 }
 
+/// Bytes of noise that take three inbox transactions, of a blob each or with calldata.
+const THREE_FRAMES: usize = 300_000;
+
+#[tokio::test]
+async fn a_block_that_no_inbox_transaction_holds_goes_in_frames() {
+    for data_availability in [DataAvailability::Blobs, DataAvailability::Calldata] {
+        let world = World::start().await;
+        let genesis = world.head().await.hash_slow();
+        world.seal(1).await;
+        world.seal_many(2, THREE_FRAMES).await;
+        let tip = world.seal(4).await;
+        let batcher = Running::start(BatcherConfig { target_blobs: 1, ..world.settings(data_availability) });
+        assert_chain(&world.posted(&tip).await, genesis, 4);
+        batcher.stop().await;
+        assert!(world.submissions().await.unwrap().len() >= 7);
+    }
+}
+
+#[tokio::test]
+async fn killed_between_frames_it_goes_on_with_the_next_one() {
+    let world = World::start().await;
+    let genesis = world.head().await.hash_slow();
+    for round in 1..=6u64 {
+        let tip = world.seal_many(1, THREE_FRAMES).await;
+        let batcher = world.batcher(DataAvailability::Calldata);
+        // Dies at a point that differs from round to round.
+        tokio::time::sleep(Duration::from_millis(100 + round * 37 % 150)).await;
+        batcher.kill().await;
+        if round == 6 {
+            let batcher = world.batcher(DataAvailability::Calldata);
+            world.posted(&tip).await;
+            world.at_rest().await;
+            batcher.stop().await;
+        }
+    }
+    assert_chain(&world.channels().await, genesis, 6);
+    assert_eq!(world.submissions().await.unwrap().len(), 18, "each frame once");
+}
+
 #[tokio::test]
 async fn blocks_that_were_rewound_are_encoded_anew() {
     let world = World::start().await;

@@ -9,7 +9,7 @@ use alloy::{
 };
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Eip658Value, Receipt, SignableTransaction, TxEip1559};
 use lockstep_batcher::{BatcherConfig, BatcherHooks, DataAvailability};
-use lockstep_codec::{Channel, ChannelHeader, decode, decode_header};
+use lockstep_codec::{Assembly, Channel, ChannelHeader, Frame, decode, decode_header};
 use lockstep_deploy::{DeployPlan, deploy};
 use lockstep_devnet::{Anvil, AnvilOptions, TestDatabase, Tools, test_database};
 use lockstep_index::{Index, head, lease, rewind, seal, submission};
@@ -141,15 +141,24 @@ impl World {
     }
 
     pub(crate) async fn read_channels(&self) -> Result<Vec<Channel>, L1Error> {
-        let reader = self.l1();
-        let mut channels = Vec::new();
-        for number in self.config.first_l1_block().0..=reader.head().await?.number {
-            let block = reader.block(L1BlockNumber(number)).await?.unwrap();
-            for submission in &block.submissions {
-                channels.push(self.decoded(&submission.data).await);
+        let (mut channels, mut open) = (Vec::new(), None);
+        for data in self.submissions().await? {
+            if let Some(channel) = whole(&data, &mut open) {
+                channels.push(self.decoded(&channel).await);
             }
         }
         Ok(channels)
+    }
+
+    /// What inbox transactions carry, in order.
+    pub(crate) async fn submissions(&self) -> Result<Vec<Bytes>, L1Error> {
+        let reader = self.l1();
+        let mut submissions = Vec::new();
+        for number in self.config.first_l1_block().0..=reader.head().await?.number {
+            let block = reader.block(L1BlockNumber(number)).await?.unwrap();
+            submissions.extend(block.submissions.into_iter().map(|submission| submission.data));
+        }
+        Ok(submissions)
     }
 
     /// The channel in `data`, on top of the blocks before it; without blocks if those are no longer the ones that it
@@ -231,6 +240,17 @@ impl World {
             () = async { loop { self.mine().await; tokio::time::sleep(Duration::from_millis(50)).await } } => unreachable!(),
         }
     }
+}
+
+/// The channel that `data` is, or that it makes whole together with the frames before it.
+fn whole(data: &[u8], open: &mut Option<Assembly>) -> Option<Vec<u8>> {
+    let Some(frame) = Frame::decode(data).unwrap() else { return Some(data.to_vec()) };
+    if frame.number == 0 {
+        *open = Some(Assembly::begin(&frame).unwrap());
+        return None;
+    }
+    let is_last = open.as_mut().unwrap().add(&frame).unwrap();
+    is_last.then(|| open.take().unwrap().finish().unwrap())
 }
 
 pub(crate) struct Running {

@@ -27,7 +27,7 @@ pub struct L1Block {
 pub struct Submission {
     /// Who posted; the inbox has checked its role.
     pub poster: Address,
-    /// The channel's bytes, or what stands in their place: derivation drops what does not decode.
+    /// A channel, a frame of one, or what stands in their place: derivation drops what does not decode.
     pub data: Bytes,
 }
 

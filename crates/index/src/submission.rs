@@ -1,4 +1,4 @@
-//! The batcher's journal: a channel on its way to the inbox.
+//! The batcher's journal: a channel on its way to the inbox, or each of its frames where it goes in several.
 //!
 //! `Sealed → Prepared → Posted → Final`. Each step is stored before the batcher acts on it, so that a crash
 //! between any two lines neither loses a channel nor posts it twice: a prepared transaction is sent again
@@ -43,7 +43,7 @@ impl DaType {
     }
 }
 
-/// A channel to post.
+/// A channel to post, or a frame of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSubmission {
     /// First block in the channel.
@@ -52,7 +52,7 @@ pub struct NewSubmission {
     pub last_block: BlockNumber,
     /// Hash of the last block.
     pub tip_hash: B256,
-    /// The encoded channel.
+    /// What the inbox transaction carries.
     pub data: Bytes,
     /// Where the data goes.
     pub da_type: DaType,
@@ -348,13 +348,16 @@ pub async fn finalized(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexErro
     done.map(|_| ()).ok_or(IndexError::WrongStep { id, from: "posted", to: "final" })
 }
 
-/// Gives up the open submissions from `id` on: their blocks are no longer in the chain, or build on such.
+/// Gives up the open submissions from `id` on: their blocks are no longer in the chain, or build on such. Frames before
+/// it of the same channel are worth nothing without it, final or not.
 ///
 /// # Errors
 /// [`IndexError::WrongStep`] if there is none.
 pub async fn abandon(db: impl PgExecutor<'_>, id: i64) -> Result<(), IndexError> {
     let done = sqlx::query(
-        "update l1_submission set status = 'abandoned' where id >= $1 and status not in ('final', 'abandoned')",
+        "update l1_submission set status = 'abandoned' where id >= $1 and status not in ('final', 'abandoned') \
+         or status <> 'abandoned' and tip_hash = (select tip_hash from l1_submission \
+         where id = $1 and status not in ('final', 'abandoned'))",
     )
     .bind(id)
     .execute(db)

@@ -14,7 +14,7 @@ fn channel(first: u64, last: u64) -> NewSubmission {
     NewSubmission {
         first_block: BlockNumber(first),
         last_block: BlockNumber(last),
-        tip_hash: B256::with_last_byte(1),
+        tip_hash: B256::left_padding_from(&last.to_be_bytes()),
         data: Bytes::from_static(b"channel"),
         da_type: DaType::Blobs,
     }
@@ -109,6 +109,25 @@ async fn the_next_nonce_follows_all_that_the_account_ever_signed() {
     assert!(submission::open(pool).await.unwrap().is_empty());
     assert_eq!(submission::next_nonce(pool, SENDER).await.unwrap(), 10);
     assert_eq!(submission::next_nonce(pool, Address::ZERO).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_channel_is_abandoned_with_all_its_frames() {
+    let (index, _database) = empty().await;
+    let pool = index.pool();
+    let before = submission::insert(pool, &channel(1, 5)).await.unwrap();
+    let mut frames = Vec::new();
+    for nonce in 7..10 {
+        frames.push(submission::insert(pool, &channel(6, 6)).await.unwrap());
+        submission::prepare(pool, frames[frames.len() - 1], SENDER, &with_nonce(nonce)).await.unwrap();
+    }
+    submission::insert(pool, &channel(7, 9)).await.unwrap();
+    submission::posted(pool, frames[0], with_nonce(7).tx_hash, L1_BLOCK).await.unwrap();
+    submission::finalized(pool, frames[0]).await.unwrap();
+    submission::abandon(pool, frames[2]).await.unwrap();
+    let open: Vec<_> = submission::open(pool).await.unwrap().iter().map(|one| one.id).collect();
+    assert_eq!(open, [before]);
+    assert_eq!(submission::latest(pool).await.unwrap().unwrap().id, before);
 }
 
 #[tokio::test]
