@@ -13,8 +13,8 @@ use tracing::{info, warn};
 
 use crate::admission::MAX_TX_BYTES;
 
-/// The largest limit of a block: a channel of six blobs holds such a block alone, even if nothing of it compresses.
-pub const MAX_BLOCK_BYTES: usize = 750_000;
+/// The largest limit of a block: a channel holds such a block alone, even if nothing of it compresses.
+pub const MAX_BLOCK_BYTES: usize = 3_000_000;
 /// What a block may hold however much waits: some transfers.
 const MIN_BLOCK_BYTES: usize = 4_000;
 /// What a transaction may have then.
@@ -27,8 +27,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// How blocks shrink while L1 lags behind. Sizes are bytes of users' transactions, before compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
 pub struct Throttle {
-    /// Bytes of users' transactions in a block, always; at most 750000, which six blobs hold. With a batcher that posts
-    /// calldata only, at most 110000.
+    /// Bytes of users' transactions in a block, always; at most 3000000, which a channel holds.
     #[arg(long, env = "LOCKSTEP_MAX_BLOCK_BYTES", value_name = "BYTES", default_value_t = MAX_BLOCK_BYTES, value_parser = parse_block_bytes)]
     pub max_block_bytes: usize,
     /// Unposted bytes above which blocks shrink.
@@ -185,7 +184,7 @@ mod tests {
             for unposted in (0..20 * MB).step_by(10_000) {
                 let now = throttle.limits(unposted);
                 assert!(now.block_bytes <= before.block_bytes && now.tx_bytes <= before.tx_bytes);
-                assert!(before.block_bytes - now.block_bytes < 2_000, "leap at {unposted}");
+                assert!(before.block_bytes - now.block_bytes < 8_000, "leap at {unposted}");
                 assert!(now.tx_bytes <= now.block_bytes && now.block_bytes >= MIN_BLOCK_BYTES);
                 before = now;
             }

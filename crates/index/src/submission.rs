@@ -469,6 +469,21 @@ pub async fn by_id(db: impl PgExecutor<'_>, id: i64) -> Result<Option<Submission
     row.map(Submission::try_from).transpose()
 }
 
+/// The bytes of all submissions that carry the channel with this last block, in order, abandoned ones aside: one, or its
+/// frames. They are empty once they are final on L1.
+///
+/// # Errors
+/// [`IndexError::Database`].
+pub async fn data_of_channel(db: impl PgExecutor<'_>, tip_hash: B256) -> Result<Vec<Bytes>, IndexError> {
+    let data: Vec<Vec<u8>> = sqlx::query_scalar(
+        "select data from l1_submission where tip_hash = $1 and status <> 'abandoned' order by id",
+    )
+    .bind(tip_hash.as_slice())
+    .fetch_all(db)
+    .await?;
+    Ok(data.into_iter().map(Bytes::from).collect())
+}
+
 /// The latest submission with block `number`, abandoned ones aside.
 ///
 /// # Errors

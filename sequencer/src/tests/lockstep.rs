@@ -146,7 +146,7 @@ async fn status_counts_what_waits() {
     assert_eq!((&status["unsafe"]["number"], &status["safe"]["number"]), (&json!("0x1"), &json!("0x0")));
     assert_eq!(status["pool"], json!({"pending": "0x1", "queued": "0x0"}));
     assert_eq!(status["unposted"]["blocks"], "0x1");
-    assert_eq!(quantity(&status["limits"]["blockBytes"]), 750_000);
+    assert_eq!(quantity(&status["limits"]["blockBytes"]), 3_000_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

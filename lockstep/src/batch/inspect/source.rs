@@ -7,7 +7,7 @@ use alloy::{
     primitives::{B256, Bytes},
 };
 use eyre::{WrapErr, eyre};
-use lockstep_codec::{History, decode_header};
+use lockstep_codec::{Assembly, Frame, History, decode_header};
 use lockstep_index::{
     Index,
     batch::{self, Batch},
@@ -127,6 +127,10 @@ impl Stored {
         }
         if let Some(submission) = &found.submission {
             found.bytes = Some(submission::data(pool, submission.id).await?).filter(|data| !data.is_empty());
+            if found.bytes.as_ref().is_some_and(|data| matches!(Frame::decode(data), Ok(Some(_)))) {
+                let frames = submission::data_of_channel(pool, submission.tip_hash).await?;
+                found.bytes = Some(assembled(&frames)?);
+            }
         }
         if found.batch.is_none() {
             found.batch = batch::by_block(pool, block).await?.filter(|batch| found.is_of(batch));
@@ -168,6 +172,22 @@ impl Stored {
         });
         posted.or(self.batch.map(|batch| batch.l1_tx_hash))
     }
+}
+
+/// The channel whose frames these are.
+fn assembled(frames: &[Bytes]) -> eyre::Result<Bytes> {
+    let mut assembly: Option<Assembly> = None;
+    for data in frames {
+        let frame = Frame::decode(data)?.ok_or_else(|| {
+            eyre!("Postgres no longer keeps all frames of the channel: inspect its L1 transactions")
+        })?;
+        match &mut assembly {
+            Some(assembly) => drop(assembly.add(&frame)?),
+            None => assembly = Some(Assembly::begin(&frame)?),
+        }
+    }
+    let assembly = assembly.ok_or_else(|| eyre!("the channel has no frames"))?;
+    Ok(assembly.finish()?.into())
 }
 
 const fn step(step: Step) -> &'static str {

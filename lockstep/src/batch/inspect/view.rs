@@ -6,7 +6,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, keccak256},
 };
 use eyre::{WrapErr, eyre};
-use lockstep_codec::{BatchBlock, Channel, DecodeError, History, MAX_BLOB_DATA_BYTES, decode};
+use lockstep_codec::{BatchBlock, Channel, DecodeError, Frame, History, MAX_BLOB_DATA_BYTES, decode};
 use lockstep_l1::PostedBatch;
 use lockstep_measure::{Column, ours};
 use serde::Serialize;
@@ -110,6 +110,11 @@ impl View {
     /// What was found is no channel.
     pub(super) fn new(found: Found) -> eyre::Result<Self> {
         let Found { from, bytes, posted, history } = found;
+        if let Some(Frame { channel, number, count, .. }) = Frame::decode(&bytes)? {
+            return Err(eyre!(
+                "{from}: frame {number} of {count} of channel {channel}; the others stand in other L1 transactions: name a block of it and give --database-url"
+            ));
+        }
         let channel = decode(&bytes, history.as_ref().unwrap_or(&History::default()));
         let channel = channel
             .map_err(|error| match (error, &history) {
