@@ -1,8 +1,10 @@
 //! Receipts, with what a client needs beside them.
 
+use alloy_consensus::TxReceipt;
 use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, B256};
 use lockstep_primitives::{Header, OpReceiptEnvelope, OpTxEnvelope, TxIndex};
+use op_alloy_consensus::OpReceipt;
 use sqlx::{FromRow, PgExecutor};
 
 use crate::{
@@ -107,7 +109,76 @@ pub async fn by_hashes(db: impl PgExecutor<'_>, hashes: &[B256]) -> Result<Vec<S
     rows.into_iter().map(StoredReceipt::try_from).collect()
 }
 
-/// Reads stored EIP-2718 bytes.
+/// A receipt as it is stored: RLP of its type and fields, without the 256 bytes of bloom that its logs tell.
+pub(crate) fn encode_receipt(receipt: &OpReceiptEnvelope) -> Vec<u8> {
+    alloy_rlp::encode(OpReceipt::from(receipt.clone()))
+}
+
+/// Reads a stored receipt. Before blooms were left out it was stored as EIP-2718 bytes, which never begin an RLP list of
+/// that shape.
 pub(crate) fn decode_receipt(body: &[u8]) -> Result<OpReceiptEnvelope, IndexError> {
+    if let Ok(receipt) = alloy_rlp::decode_exact::<OpReceipt>(body) {
+        return Ok(receipt.into_with_bloom().into());
+    }
     OpReceiptEnvelope::decode_2718_exact(body).map_err(|_| IndexError::Corrupt("l2_receipt.body"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use alloy_consensus::Receipt;
+    use alloy_eips::Encodable2718;
+    use alloy_primitives::{Bytes, Log};
+    use op_alloy_consensus::OpDepositReceipt;
+
+    use super::*;
+
+    fn receipts() -> Vec<OpReceiptEnvelope> {
+        let logs =
+            vec![Log::new_unchecked(Address::repeat_byte(1), vec![B256::ZERO], Bytes::from_static(b"data"))];
+        let mut receipts = Vec::new();
+        for (status, cumulative_gas_used, logs) in
+            [(true, 21_000, vec![]), (false, 1, vec![]), (true, 9 << 40, logs)]
+        {
+            let inner = Receipt { status: status.into(), cumulative_gas_used, logs };
+            receipts.extend([
+                OpReceiptEnvelope::Legacy(inner.clone().with_bloom()),
+                OpReceiptEnvelope::Eip2930(inner.clone().with_bloom()),
+                OpReceiptEnvelope::Eip1559(inner.clone().with_bloom()),
+                OpReceiptEnvelope::Eip7702(inner.clone().with_bloom()),
+            ]);
+            for (deposit_nonce, deposit_receipt_version) in
+                [(None, None), (Some(7), None), (Some(0), Some(1))]
+            {
+                let deposit =
+                    OpDepositReceipt { inner: inner.clone(), deposit_nonce, deposit_receipt_version };
+                receipts.push(OpReceiptEnvelope::Deposit(deposit.with_bloom()));
+            }
+        }
+        receipts
+    }
+
+    #[test]
+    fn a_receipt_is_stored_without_its_bloom_and_read_with_it() {
+        for receipt in receipts() {
+            let stored = encode_receipt(&receipt);
+            assert!(stored.len() + 250 < receipt.encoded_2718().len());
+            assert_eq!(decode_receipt(&stored).unwrap(), receipt);
+            assert_eq!(decode_receipt(&stored).unwrap().bloom(), receipt.bloom());
+        }
+    }
+
+    #[test]
+    fn receipts_of_before_are_read_as_they_were_stored() {
+        for receipt in receipts() {
+            assert_eq!(decode_receipt(&receipt.encoded_2718()).unwrap(), receipt);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_receipt_are_an_error() {
+        for body in [&[][..], &[0xc0], &[0x7e], &encode_receipt(&receipts()[0])[1..]] {
+            assert!(matches!(decode_receipt(body), Err(IndexError::Corrupt("l2_receipt.body"))));
+        }
+    }
 }

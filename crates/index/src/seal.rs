@@ -14,6 +14,7 @@ use crate::{
     IndexError, block,
     convert::{to_bigint, to_integer},
     head, lease, open_block,
+    receipt::encode_receipt,
 };
 
 sol! {
@@ -243,7 +244,7 @@ impl<'a> Rows<'a> {
         .bind(gas_used)
         .bind(&self.first_log)
         .bind(created.iter().map(|address| address.as_ref().map(|a| a.as_slice())).collect::<Vec<_>>())
-        .bind(receipts.iter().map(Encodable2718::encoded_2718).collect::<Vec<_>>())
+        .bind(receipts.iter().map(encode_receipt).collect::<Vec<_>>())
         .execute(db)
         .await?;
         Ok(())
