@@ -35,8 +35,8 @@ use crate::{
 const MAX_WAITING: usize = 4_096;
 /// Submissions that one statement stores.
 const MAX_BATCH: usize = 512;
-/// Submissions whose senders are recovered at the same time.
-const MAX_RECOVERIES: usize = 64;
+/// Submissions that one thread judges before it looks for more.
+const MAX_JUDGED: usize = 32;
 /// Batches of new transactions that a slow listener may lag behind.
 const ENTERED: usize = 256;
 
@@ -44,7 +44,7 @@ const ENTERED: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    requests: mpsc::Sender<Request>,
+    submissions: mpsc::Sender<Submission>,
 }
 
 #[derive(Debug)]
@@ -53,24 +53,36 @@ struct Shared {
     pool: Mutex<TxPool>,
     rows: Mutex<Rows>,
     head: RwLock<Arc<HeadView>>,
-    recoveries: Semaphore,
     arrived: Notify,
     entered: broadcast::Sender<Arc<Vec<PooledTransaction>>>,
     pending: Pending,
 }
 
+/// Tells the client whether its transaction is stored.
+type Done = oneshot::Sender<Result<B256, SubmitError>>;
+
+/// Bytes that are to be judged.
+#[derive(Debug)]
+struct Submission {
+    raw: Bytes,
+    /// The sender's account, where it is known better than by the head.
+    account: Option<AccountView>,
+    done: Done,
+}
+
+/// A transaction that is to be stored.
 #[derive(Debug)]
 struct Request {
     tx: Arc<PoolTx>,
     account: AccountView,
-    done: oneshot::Sender<Result<B256, SubmitError>>,
+    done: Done,
 }
 
-/// Stores what is submitted; runs until its [`Pool`]s are gone or it is told to stop.
+/// Judges and stores what is submitted; runs until its [`Pool`]s are gone or it is told to stop.
 #[derive(Debug)]
 pub(crate) struct PoolWriter {
     shared: Arc<Shared>,
-    requests: mpsc::Receiver<Request>,
+    submissions: mpsc::Receiver<Submission>,
 }
 
 impl Pool {
@@ -80,18 +92,17 @@ impl Pool {
         head: HeadView,
         pending: Pending,
     ) -> (Self, PoolWriter) {
-        let (sender, requests) = mpsc::channel(MAX_WAITING);
+        let (sender, submissions) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
             index,
             pool: Mutex::new(TxPool::new(limits)),
             rows: Mutex::default(),
             head: RwLock::new(Arc::new(head)),
-            recoveries: Semaphore::new(MAX_RECOVERIES),
             arrived: Notify::new(),
             entered: broadcast::channel(ENTERED).0,
             pending,
         });
-        (Self { shared: shared.clone(), requests: sender }, PoolWriter { shared, requests })
+        (Self { shared: shared.clone(), submissions: sender }, PoolWriter { shared, submissions })
     }
 
     /// Waits until a transaction entered since the last call returned.
@@ -298,17 +309,57 @@ impl Shared {
 }
 
 impl PoolWriter {
-    /// Stores submissions until `shutdown`.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
-        loop {
-            let received = tokio::select! {
-                () = shutdown.cancelled() => return,
-                received = self.requests.recv_many(&mut batch, MAX_BATCH) => received,
-            };
-            if received == 0 {
+    /// Judges and stores submissions until `shutdown`.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let Self { shared, submissions } = self;
+        let (admitted, requests) = mpsc::channel(MAX_WAITING);
+        let judging = async {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = shared.clone().judge_all(submissions, admitted) => {}
+            }
+        };
+        // What is admitted by then is still stored: its senders go, and the queue ends.
+        tokio::join!(judging, shared.store_all(requests));
+    }
+}
+
+impl Shared {
+    /// Judges submissions off the async threads: on as many threads as there are cores, and the more of them at once the
+    /// more of them wait.
+    async fn judge_all(
+        self: Arc<Self>,
+        mut submissions: mpsc::Receiver<Submission>,
+        admitted: mpsc::Sender<Request>,
+    ) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = Arc::new(Semaphore::new(cores));
+        while let Ok(thread) = threads.clone().acquire_owned().await {
+            let mut batch = Vec::new();
+            if submissions.recv_many(&mut batch, MAX_JUDGED).await == 0 {
                 return;
             }
+            let (shared, admitted) = (self.clone(), admitted.clone());
+            spawn_blocking(move || {
+                batch.into_iter().for_each(|submission| shared.judge(submission, &admitted));
+                drop(thread);
+            });
+        }
+    }
+
+    fn judge(&self, submission: Submission, admitted: &mpsc::Sender<Request>) {
+        let Submission { raw, account, done } = submission;
+        let head = self.head.read().clone();
+        match admit(&raw, &head, account) {
+            // Where nobody stores any more, `done` is dropped, and whoever waits hears that we stop.
+            Ok((tx, account)) => drop(admitted.blocking_send(Request { tx: Arc::new(tx), account, done })),
+            Err(refused) => drop(done.send(Err(refused))),
+        }
+    }
+
+    async fn store_all(&self, mut requests: mpsc::Receiver<Request>) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while requests.recv_many(&mut batch, MAX_BATCH).await > 0 {
             self.store(std::mem::take(&mut batch)).await;
         }
     }
@@ -319,8 +370,8 @@ impl PoolWriter {
             return;
         }
         let raws: Vec<_> = accepted.iter().map(|request| request.tx.raw.clone()).collect();
-        match pool_batch::insert(self.shared.index.pool(), &raws).await {
-            Ok(id) => self.shared.rows.lock().add(id, accepted.iter().map(|request| request.tx.hash)),
+        match pool_batch::insert(self.index.pool(), &raws).await {
+            Ok(id) => self.rows.lock().add(id, accepted.iter().map(|request| request.tx.hash)),
             Err(error) => {
                 error!(%error, "transactions could not be stored");
                 for request in accepted {
@@ -330,14 +381,14 @@ impl PoolWriter {
             }
         }
         let stale = self.enter(accepted);
-        self.shared.forget(&stale).await;
-        self.shared.arrived.notify_one();
+        self.forget(&stale).await;
+        self.arrived.notify_one();
     }
 
     /// Answers what the pool refuses; of two for one nonce only the first is stored, the second is asked to
     /// outbid it.
     fn precheck(&self, batch: Vec<Request>) -> Vec<Request> {
-        let pool = self.shared.pool.lock();
+        let pool = self.pool.lock();
         let mut places: HashMap<(Address, u64), B256> = HashMap::new();
         let mut accepted = Vec::with_capacity(batch.len());
         for request in batch {
@@ -361,8 +412,8 @@ impl PoolWriter {
     fn enter(&self, stored: Vec<Request>) -> Vec<B256> {
         let mut stale = Vec::new();
         let mut entered = Vec::new();
-        let is_heard = self.shared.entered.receiver_count() > 0;
-        let mut pool = self.shared.pool.lock();
+        let is_heard = self.entered.receiver_count() > 0;
+        let mut pool = self.pool.lock();
         for Request { tx, account, done } in stored {
             let hash = tx.hash;
             let view = is_heard.then(|| pooled(&tx));
@@ -384,7 +435,7 @@ impl PoolWriter {
         let status = pool.status();
         drop(pool);
         if !entered.is_empty() {
-            let _ = self.shared.entered.send(Arc::new(entered));
+            let _ = self.entered.send(Arc::new(entered));
         }
         #[allow(clippy::cast_precision_loss)] // a gauge
         {
@@ -403,17 +454,9 @@ impl Pool {
     /// [`PoolApi::submit`], where `account` is known better than by the head.
     async fn submit_against(&self, raw: Bytes, account: Option<AccountView>) -> Result<B256, SubmitError> {
         let stopping = || SubmitError::NotReady("stopping".to_owned());
-        let permit = self.shared.recoveries.acquire().await.map_err(|_| stopping())?;
-        let head = self.shared.head.read().clone();
-        let admitted = spawn_blocking(move || admit(&raw, &head, account)).await;
-        let (tx, account) = admitted.map_err(|error| {
-            error!(%error, "admission failed");
-            SubmitError::Internal
-        })??;
-        drop(permit);
         let (done, answer) = oneshot::channel();
-        let request = Request { tx: Arc::new(tx), account, done };
-        self.requests.send(request).await.map_err(|_| stopping())?;
+        let submission = Submission { raw, account, done };
+        self.submissions.send(submission).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
 
