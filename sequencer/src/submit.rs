@@ -4,6 +4,8 @@
 //! one statement. Only then does it enter the pool, where blocks are made from, and only then is it
 //! acknowledged. Who seems unable to pay is looked up in the open block, where money may have arrived since.
 
+mod conditions;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -21,6 +23,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use conditions::Conditions;
+
 use crate::{
     admission::{HeadView, admit, readmit},
     fill::Lessons,
@@ -28,7 +32,7 @@ use crate::{
     pending::Pending,
     pool::{AccountView, PoolLimits, PoolTx, TxPool},
     rows::Rows,
-    rpc::{PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
+    rpc::{Condition, PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
 };
 
 /// Submissions that may wait for the database.
@@ -180,11 +184,13 @@ impl Pool {
     pub(crate) async fn reload(&self, head: HeadView) -> Result<(), IndexError> {
         *self.shared.head.write() = Arc::new(head);
         let batches = pool_batch::all(self.shared.index.pool()).await?;
+        let conditions = conditions::read(&batches)?;
         let shared = self.shared.clone();
-        let refused = spawn_blocking(move || shared.refill(&batches)).await.unwrap_or_else(|error| {
-            error!(%error, "pool could not be reloaded");
-            Vec::new()
-        });
+        let refused =
+            spawn_blocking(move || shared.refill(&batches, &conditions)).await.unwrap_or_else(|error| {
+                error!(%error, "pool could not be reloaded");
+                Vec::new()
+            });
         self.shared.forget(&refused).await;
         let status = self.shared.pool.lock().status();
         info!(pending = status.pending, queued = status.queued, dropped = refused.len(), "pool loaded");
@@ -215,7 +221,7 @@ impl Shared {
     }
 
     /// Replaces the pool's content by that of `batches`; gives the hashes of what does not belong there any more.
-    fn refill(&self, batches: &[pool_batch::PoolBatch]) -> Vec<B256> {
+    fn refill(&self, batches: &[pool_batch::PoolBatch], conditions: &Conditions) -> Vec<B256> {
         let head = self.head.read().clone();
         let hashed = |batch: &pool_batch::PoolBatch| {
             let hashes: Vec<_> = batch.txs.iter().map(keccak256).collect();
@@ -233,7 +239,7 @@ impl Shared {
             .into_iter()
             .map(|(hash, raw)| match known.get(&hash) {
                 Some(tx) => (hash, Ok(tx.clone())),
-                None => (hash, readmit(raw, &head).map(Arc::new)),
+                None => (hash, readmit(raw, &head).map(|tx| conditions.put_on(tx))),
             })
             .collect();
         *self.rows.lock() = Rows::default();
@@ -290,7 +296,7 @@ impl Shared {
             left.iter().filter_map(|hash| pool.get(hash).cloned()).collect()
         };
         let raws: Vec<_> = txs.iter().map(|tx| tx.raw.clone()).collect();
-        let id = pool_batch::replace(self.index.pool(), old, &raws).await?;
+        let id = pool_batch::replace(self.index.pool(), old, &raws, &conditions::write(&txs)).await?;
         let pool = self.pool.lock();
         self.rows.lock().add(id, txs.iter().map(|tx| tx.hash).filter(|hash| pool.get(hash).is_some()));
         Ok(())
@@ -319,7 +325,8 @@ impl PoolWriter {
             return;
         }
         let raws: Vec<_> = accepted.iter().map(|request| request.tx.raw.clone()).collect();
-        match pool_batch::insert(self.shared.index.pool(), &raws).await {
+        let conditions = conditions::write(accepted.iter().map(|request| &request.tx));
+        match pool_batch::insert(self.shared.index.pool(), &raws, &conditions).await {
             Ok(id) => self.shared.rows.lock().add(id, accepted.iter().map(|request| request.tx.hash)),
             Err(error) => {
                 error!(%error, "transactions could not be stored");
@@ -400,8 +407,23 @@ fn pooled(tx: &Arc<PoolTx>) -> PooledTransaction {
 }
 
 impl Pool {
-    /// [`PoolApi::submit`], where `account` is known better than by the head.
-    async fn submit_against(&self, raw: Bytes, account: Option<AccountView>) -> Result<B256, SubmitError> {
+    async fn submit_where(&self, raw: Bytes, condition: Option<Arc<Condition>>) -> Result<B256, SubmitError> {
+        match self.submit_against(raw.clone(), condition.clone(), None).await {
+            Err(refused @ SubmitError::InsufficientFunds { sender, .. }) => {
+                let Some(account) = self.pending_account(sender).await else { return Err(refused) };
+                self.submit_against(raw, condition, Some(account)).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// [`Self::submit_where`], where `account` is known better than by the head.
+    async fn submit_against(
+        &self,
+        raw: Bytes,
+        condition: Option<Arc<Condition>>,
+        account: Option<AccountView>,
+    ) -> Result<B256, SubmitError> {
         let stopping = || SubmitError::NotReady("stopping".to_owned());
         let permit = self.shared.recoveries.acquire().await.map_err(|_| stopping())?;
         let head = self.shared.head.read().clone();
@@ -412,7 +434,7 @@ impl Pool {
         })??;
         drop(permit);
         let (done, answer) = oneshot::channel();
-        let request = Request { tx: Arc::new(tx), account, done };
+        let request = Request { tx: Arc::new(PoolTx { condition, ..tx }), account, done };
         self.requests.send(request).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
@@ -429,13 +451,11 @@ impl Pool {
 #[async_trait]
 impl PoolApi for Pool {
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
-        match self.submit_against(raw.clone(), None).await {
-            Err(refused @ SubmitError::InsufficientFunds { sender, .. }) => {
-                let Some(account) = self.pending_account(sender).await else { return Err(refused) };
-                self.submit_against(raw, Some(account)).await
-            }
-            answer => answer,
-        }
+        self.submit_where(raw, None).await
+    }
+
+    async fn submit_conditional(&self, raw: Bytes, condition: Condition) -> Result<B256, SubmitError> {
+        self.submit_where(raw, Some(Arc::new(condition))).await
     }
 
     fn pending_nonce(&self, sender: Address) -> Option<u64> {

@@ -19,7 +19,7 @@ use std::{
 use alloy::primitives::{Address, B256, Bytes, U256};
 use lockstep_primitives::OpTxEnvelope;
 
-use crate::rpc::{PoolStatus, SubmitError};
+use crate::rpc::{Condition, PoolStatus, SubmitError};
 pub(crate) use line::Line;
 use queue::SenderQueue;
 
@@ -39,6 +39,8 @@ pub(crate) struct PoolTx {
     pub(crate) max_priority_fee_per_gas: u128,
     /// Most wei that it can take from the sender, L1 fee included.
     pub(crate) cost: U256,
+    /// What must hold where it is included.
+    pub(crate) condition: Option<Arc<Condition>>,
 }
 
 /// Bounds of a pool.

@@ -10,6 +10,7 @@ use lockstep_primitives::{Header, L2BlockRef, OpReceiptEnvelope, OpTxEnvelope, R
 use lockstep_state::{Overlay, StateStore};
 use tokio::sync::{broadcast, watch};
 
+use super::Condition;
 use crate::{backpressure::DataLimits, safe::L1Heads};
 
 /// Everything that a method may use.
@@ -204,6 +205,12 @@ pub trait PoolApi: Send + Sync + 'static {
     /// # Errors
     /// [`SubmitError`] says which admission rule does not hold.
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
+
+    /// [`Self::submit`] for a transaction that is included only where `condition` holds.
+    ///
+    /// # Errors
+    /// [`SubmitError`] says which admission rule does not hold. The condition is not judged here.
+    async fn submit_conditional(&self, raw: Bytes, condition: Condition) -> Result<B256, SubmitError>;
 
     /// The nonce after the sender's pooled executable transactions; `None` if none is pooled.
     fn pending_nonce(&self, sender: Address) -> Option<u64>;

@@ -9,7 +9,7 @@ mod api;
 mod args;
 mod call;
 mod chain;
-mod conditional;
+mod condition;
 mod config;
 mod context;
 mod error;
@@ -31,6 +31,8 @@ mod trace;
 mod txpool;
 mod view;
 
+pub use condition::Condition;
+pub(crate) use condition::Storage;
 pub use context::{
     Heads, NodeView, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi, PoolContent,
     PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
@@ -142,7 +144,7 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
 
         "eth_sendRawTransaction" => submit::send_raw,
         "eth_sendRawTransactionSync" => submit::send_raw_sync,
-        "eth_sendRawTransactionConditional" => conditional::send_raw_conditional,
+        "eth_sendRawTransactionConditional" => submit::send_raw_conditional,
 
         "eth_getLogs" => logs::get_logs,
         "eth_newFilter" => filters::new_filter,

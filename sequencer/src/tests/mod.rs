@@ -5,6 +5,7 @@ mod admission;
 mod backpressure;
 mod build;
 mod calls;
+mod conditional;
 mod conformance;
 mod engine;
 mod lockstep;

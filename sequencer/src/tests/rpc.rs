@@ -63,6 +63,13 @@ impl Node {
         block
     }
 
+    /// Ends everything: another node can start where it was.
+    pub(super) async fn stop(self) {
+        let Self { sequencer, module, admin, new_blocks } = self;
+        drop((module, admin, new_blocks));
+        sequencer.stop().await;
+    }
+
     pub(super) async fn answer(&self, method: &str, params: Value) -> Value {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let (response, _) = self.module.raw_json_request(&request, 1).await.unwrap();
