@@ -204,6 +204,7 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         executor_threads: args.roles.executor_threads,
         throttle: throttle(args.roles.data_availability),
         rpc: Default::default(),
+        calls: Default::default(),
         dangerous_ignore_deposits: args.roles.dangerous_ignore_deposits,
     }
 }

@@ -17,6 +17,7 @@ mod estimate;
 mod fees;
 mod filters;
 mod hex;
+mod limits;
 mod lockstep;
 mod logs;
 mod node;
@@ -35,8 +36,9 @@ pub use condition::Condition;
 pub(crate) use condition::Storage;
 pub use context::{
     Heads, NodeView, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi, PoolContent,
-    PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
+    PoolStatus, PooledTransaction, RpcContext, SubmitError,
 };
+pub use limits::CallLimits;
 
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;

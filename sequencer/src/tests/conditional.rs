@@ -12,7 +12,7 @@ use super::{
     rig::{body, signed, transfer},
     rpc::{NOBODY, Node, node},
 };
-use crate::rpc::{PoolApi, PoolStatus, RpcLimits};
+use crate::rpc::{CallLimits, PoolApi, PoolStatus};
 
 const METHOD: &str = "eth_sendRawTransactionConditional";
 
@@ -113,7 +113,7 @@ async fn a_condition_survives_a_restart() {
     let free = node.send(transfer(3, 0, NOBODY, 5)).await;
     node.stop().await;
 
-    let mut node = Node::start(&machine, RpcLimits::default()).await;
+    let mut node = Node::start(&machine, CallLimits::default()).await;
 
     assert_eq!(node.sequencer.pool.status(), PoolStatus { pending: 3, queued: 0 });
     assert_eq!(users(&*node.seal().await), [holds, free]);
@@ -129,7 +129,7 @@ async fn what_was_shown_stays_true_though_its_condition_is_broken_since() {
     node.sequencer.advance().await;
     node.stop().await;
 
-    let mut node = Node::start(&machine, RpcLimits::default()).await;
+    let mut node = Node::start(&machine, CallLimits::default()).await;
 
     assert_eq!(users(&*node.seal().await), [first, writes]);
 }
@@ -143,7 +143,7 @@ async fn a_transaction_stored_again_without_a_condition_has_none_after_a_restart
     pool_batch::insert(node.sequencer.index.pool(), std::slice::from_ref(&raw), &[]).await.unwrap();
     node.stop().await;
 
-    let mut node = Node::start(&machine, RpcLimits::default()).await;
+    let mut node = Node::start(&machine, CallLimits::default()).await;
 
     assert_eq!(hash, keccak256(&raw));
     assert_eq!(users(&*node.seal().await), [hash]);
