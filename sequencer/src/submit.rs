@@ -5,6 +5,7 @@
 //! acknowledged. Who seems unable to pay is looked up in the open block, where money may have arrived since.
 
 mod conditions;
+mod removal;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,7 +33,7 @@ use crate::{
     pending::Pending,
     pool::{AccountView, PoolLimits, PoolTx, TxPool},
     rows::Rows,
-    rpc::{Condition, PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
+    rpc::{Condition, DropError, PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
 };
 
 /// Submissions that may wait for the database.
@@ -456,6 +457,10 @@ impl PoolApi for Pool {
 
     async fn submit_conditional(&self, raw: Bytes, condition: Condition) -> Result<B256, SubmitError> {
         self.submit_where(raw, Some(Arc::new(condition))).await
+    }
+
+    async fn drop_transaction(&self, hash: B256) -> Result<bool, DropError> {
+        self.drop_one(hash).await
     }
 
     fn pending_nonce(&self, sender: Address) -> Option<u64> {

@@ -58,6 +58,18 @@ pub async fn remove(db: impl PgExecutor<'_>, ids: &[u64]) -> Result<(), IndexErr
     Ok(())
 }
 
+/// Takes one transaction out of every batch that holds it. Reads the whole table.
+///
+/// # Errors
+/// [`IndexError::Database`].
+pub async fn erase(db: impl PgExecutor<'_>, tx: &Bytes) -> Result<(), IndexError> {
+    sqlx::query("update pool_batch set txs = array_remove(txs, $1) where $1 = any(txs)")
+        .bind(tx.as_ref())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// All batches in order of arrival.
 ///
 /// # Errors

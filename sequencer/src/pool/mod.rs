@@ -187,6 +187,11 @@ impl TxPool {
         }
     }
 
+    /// Whether the open block holds `tx`, or is about to.
+    pub(crate) fn is_taken(&self, tx: &PoolTx) -> bool {
+        self.senders.get(&tx.sender).is_some_and(|queue| tx.nonce < queue.taken_end())
+    }
+
     /// The open block is given up: what it held is ready again, in the old order.
     pub(crate) fn give_back(&mut self) {
         for queue in self.senders.values_mut() {

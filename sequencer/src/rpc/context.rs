@@ -158,6 +158,13 @@ pub trait PoolApi: Send + Sync + 'static {
     /// [`SubmitError`] says which admission rule does not hold. The condition is not judged here.
     async fn submit_conditional(&self, raw: Bytes, condition: Condition) -> Result<B256, SubmitError>;
 
+    /// Takes a transaction out of the pool and its table; those behind it wait for another with its nonce. Whether it was
+    /// pooled.
+    ///
+    /// # Errors
+    /// [`DropError::Taken`] if a block holds it already.
+    async fn drop_transaction(&self, hash: B256) -> Result<bool, DropError>;
+
     /// The nonce after the sender's pooled executable transactions; `None` if none is pooled.
     fn pending_nonce(&self, sender: Address) -> Option<u64>;
 
@@ -172,6 +179,17 @@ pub trait PoolApi: Send + Sync + 'static {
 
     /// Transactions as they enter, from now on.
     fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<PooledTransaction>>>;
+}
+
+/// Why a transaction cannot be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DropError {
+    /// It was, or is being, executed: its receipt may have been shown.
+    #[error("the open block holds transaction {0}, or is about to: it cannot be dropped any more")]
+    Taken(B256),
+    /// Postgres did not answer.
+    #[error("transaction {0} left the pool, but not the database: it comes back with a restart")]
+    Stored(B256),
 }
 
 /// Why the pool refuses a transaction. Messages begin with geth's words: clients match on them.

@@ -35,8 +35,8 @@ mod view;
 pub use condition::Condition;
 pub(crate) use condition::Storage;
 pub use context::{
-    Heads, NodeView, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi, PoolContent,
-    PoolStatus, PooledTransaction, RpcContext, SubmitError,
+    DropError, Heads, NodeView, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi,
+    PoolContent, PoolStatus, PooledTransaction, RpcContext, SubmitError,
 };
 pub use limits::CallLimits;
 
@@ -64,6 +64,7 @@ macro_rules! methods {
 pub fn admin_module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError> {
     let mut module = RpcModule::new(Api::new(context));
     methods!(module {
+        "admin_dropTransaction" => admin::drop_transaction,
         "admin_nodeInfo" => admin::node_info,
         "admin_peers" => admin::peers,
         "admin_sequencerActive" => admin::sequencer_active,

@@ -10,6 +10,7 @@ mod conformance;
 mod engine;
 mod lockstep;
 mod pending;
+mod removal;
 mod rig;
 mod rpc;
 mod simulate;
