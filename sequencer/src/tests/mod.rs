@@ -14,4 +14,5 @@ mod removal;
 mod rig;
 mod rpc;
 mod simulate;
+mod subscribers;
 mod trace;
