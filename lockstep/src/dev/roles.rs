@@ -95,7 +95,7 @@ pub(super) async fn start(
         l2_chain_id: rollup.chain.l2_chain_id,
         contracts: rollup.contracts,
         rollup_config: dir.rollup_config().display().to_string(),
-        accounts: keys::users(),
+        accounts: keys::funded(rollup),
     };
     Ok(Roles { tasks: roles.tasks, summary })
 }
