@@ -34,6 +34,8 @@ use crate::{
 /// Look-ups that the conditions of a block's transactions may take together: a condition that is broken costs its sender
 /// nothing.
 const MAX_LOOKUPS: usize = 10_000;
+/// What storage roots of one condition count in addition: they take time for everything that the block has touched.
+const ROOTS_LOOKUPS: usize = 250;
 
 /// What stands below a block.
 #[derive(Clone, Debug)]
@@ -238,7 +240,8 @@ impl OpenBlock {
     /// Whether `tx` may be the next one.
     async fn judge(&mut self, tx: &PoolTx) -> Result<bool, ChainError> {
         let Some(condition) = &tx.condition else { return Ok(true) };
-        let Some(left) = self.lookups_left.checked_sub(condition.cost()) else {
+        let roots = if condition.has_roots() { ROOTS_LOOKUPS } else { 0 };
+        let Some(left) = self.lookups_left.checked_sub(condition.cost() + roots) else {
             self.filling.postpone(tx);
             return Ok(false);
         };

@@ -107,6 +107,11 @@ impl Condition {
         accounts + usize::from(numbers) + usize::from(times)
     }
 
+    /// Whether it names storage roots.
+    pub(crate) fn has_roots(&self) -> bool {
+        self.known_accounts.0.values().any(|known| matches!(known, Known::Root(_)))
+    }
+
     /// Whether it holds for the block of `header` and that state, or what does not.
     pub(crate) fn holds<S: Storage>(
         &self,

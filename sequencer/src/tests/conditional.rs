@@ -1,7 +1,7 @@
 //! Transactions that are included only where their conditions hold.
 
 use alloy::{
-    consensus::TxEip1559,
+    consensus::{TxEip1559, constants::EMPTY_ROOT_HASH},
     primitives::{Address, B256, Bytes, TxKind, U256, keccak256},
 };
 use lockstep_index::pool_batch;
@@ -149,21 +149,31 @@ async fn a_transaction_stored_again_without_a_condition_has_none_after_a_restart
     assert_eq!(users(&*node.seal().await), [hash]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn conditions_that_would_take_too_long_wait_for_the_next_block() {
+/// Sends `count` transactions with `condition`: the first block takes `fit` of them, the next one the rest.
+async fn assert_next_block_takes_the_rest(condition: Value, count: u64, fit: usize) {
     let (_machine, mut node) = node().await;
-    let slots: Map<_, _> =
-        (0..1_000).map(|n| (B256::from(U256::from(n)).to_string(), json!(B256::ZERO))).collect();
-    let condition = json!({"knownAccounts": {NOBODY.to_string(): slots}});
     let mut sent = Vec::new();
-    for nonce in 0..12 {
+    for nonce in 0..count {
         sent.push(send(&node, &transfer(0, nonce, NOBODY, 5), condition.clone()).await);
     }
     let free = node.send(transfer(1, 0, NOBODY, 5)).await;
 
     let block = node.seal().await;
 
-    assert_eq!(users(&block), [&sent[..10], &[free]].concat());
-    assert_eq!(node.sequencer.pool.status(), PoolStatus { pending: 2, queued: 0 });
-    assert_eq!(users(&*node.seal().await), sent[10..]);
+    assert_eq!(users(&block), [&sent[..fit], &[free]].concat());
+    assert_eq!(node.sequencer.pool.status(), PoolStatus { pending: sent.len() - fit, queued: 0 });
+    assert_eq!(users(&*node.seal().await), sent[fit..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_would_take_too_long_wait_for_the_next_block() {
+    let slots: Map<_, _> =
+        (0..1_000).map(|n| (B256::from(U256::from(n)).to_string(), json!(B256::ZERO))).collect();
+    assert_next_block_takes_the_rest(json!({"knownAccounts": {NOBODY.to_string(): slots}}), 12, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_roots_take_longer_than_slots() {
+    let empty = json!({"knownAccounts": {NOBODY.to_string(): EMPTY_ROOT_HASH}});
+    assert_next_block_takes_the_rest(empty, 42, 10_000 / 251).await;
 }
