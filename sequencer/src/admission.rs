@@ -115,6 +115,7 @@ fn pool_tx(tx: OpPooledTransaction, raw: &Bytes, sender: Address, cost: U256) ->
         max_fee_per_gas: tx.max_fee_per_gas(),
         max_priority_fee_per_gas: tip(&tx),
         cost,
+        condition: None,
         transaction: OpTxEnvelope::from(tx),
     }
 }

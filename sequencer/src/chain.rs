@@ -250,7 +250,7 @@ impl Chain {
         let mut tx = self.index.begin().await?;
         let returned = rewind(&mut tx, to, self.term).await?;
         for txs in returned.chunks(ROW) {
-            pool_batch::insert(&mut *tx, txs).await?;
+            pool_batch::insert(&mut *tx, txs, &[]).await?; // a condition ends with its first inclusion
         }
         tx.commit().await.map_err(IndexError::from)?;
         let from = std::mem::replace(&mut self.head, target).block_ref.number;

@@ -7,7 +7,7 @@ use lockstep_index::DatabaseUrl;
 use lockstep_service::RpcLimits;
 use tokio::sync::oneshot;
 
-use crate::backpressure::Throttle;
+use crate::{backpressure::Throttle, rpc::CallLimits};
 
 /// Flags of `lockstep sequencer`.
 #[derive(Clone, Debug, clap::Args)]
@@ -80,6 +80,9 @@ pub struct SequencerConfig {
     /// What JSON-RPC clients may ask for.
     #[command(flatten)]
     pub rpc: RpcLimits,
+    /// What one call may cost.
+    #[command(flatten)]
+    pub calls: CallLimits,
     /// Never includes deposits, as a hostile sequencer would. For tests of forced inclusion only.
     #[arg(long, env = "LOCKSTEP_DANGEROUS_IGNORE_DEPOSITS", hide = true)]
     pub dangerous_ignore_deposits: bool,
@@ -111,6 +114,7 @@ impl SequencerConfig {
             executor_mode: Mode::Locks,
             executor_threads: None,
             rpc: RpcLimits::default(),
+            calls: CallLimits::default(),
             dangerous_ignore_deposits: false,
         }
     }

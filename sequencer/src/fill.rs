@@ -100,6 +100,18 @@ impl Filling {
         }
     }
 
+    /// The condition of `tx` is broken where it would stand.
+    pub(crate) fn refuse(&mut self, tx: &PoolTx, reason: String) {
+        if self.failed.insert(tx.sender) {
+            self.lessons.invalid.push((tx.hash, reason));
+        }
+    }
+
+    /// `tx` has to wait for the next block, and those behind it with it.
+    pub(crate) fn postpone(&mut self, tx: &PoolTx) {
+        self.failed.insert(tx.sender);
+    }
+
     /// What was learned since the last call.
     pub(crate) fn take_lessons(&mut self) -> Lessons {
         std::mem::take(&mut self.lessons)

@@ -10,7 +10,7 @@ use std::{
 
 use alloy::{
     consensus::transaction::Recovered,
-    primitives::{Address, B256},
+    primitives::{Address, B256, U256},
 };
 use lockstep_executor::rollup::{Builder, Prelude};
 use lockstep_primitives::{BlockId, BlockInputs, BlockNumber, Header, OpReceiptEnvelope, OpTxEnvelope};
@@ -28,8 +28,14 @@ use crate::{
     chain::ChainError,
     fill::{Filling, Lessons},
     pool::{Line, PoolTx},
-    rpc::PendingTransaction,
+    rpc::{PendingTransaction, Storage},
 };
+
+/// Look-ups that the conditions of a block's transactions may take together: a condition that is broken costs its sender
+/// nothing.
+const MAX_LOOKUPS: usize = 10_000;
+/// What storage roots of one condition count in addition: they take time for everything that the block has touched.
+const ROOTS_LOOKUPS: usize = 250;
 
 /// What stands below a block.
 #[derive(Clone, Debug)]
@@ -61,11 +67,13 @@ pub(crate) struct OpenBlock {
     /// Transactions that it began with: L1 attributes, deposits.
     forced: usize,
     logs: u64,
+    /// Look-ups that conditions may still take.
+    lookups_left: usize,
     state: Overlay,
 }
 
 /// What [`OpenBlock::run`] did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ran {
     /// Transactions that the block holds now, in order.
     pub(crate) included: Vec<Arc<PoolTx>>,
@@ -75,6 +83,36 @@ pub(crate) struct Ran {
     pub(crate) pending: Vec<Arc<PendingTransaction>>,
     /// Place of the first one in the block.
     pub(crate) first: usize,
+}
+
+impl Ran {
+    fn extend(&mut self, later: Self) {
+        self.included.extend(later.included);
+        self.left_out.extend(later.left_out);
+        self.pending.extend(later.pending);
+    }
+}
+
+/// The state that conditions are judged by: inside the block, after everything that it holds.
+struct Inside<'a, 'b> {
+    builder: &'a mut Builder<'b, Overlay>,
+    below: Overlay,
+    /// The whole state, made when first needed: that takes time for everything that the block has touched.
+    state: Option<Overlay>,
+}
+
+impl Storage for Inside<'_, '_> {
+    type Error = BuildError;
+
+    fn root(&mut self, account: Address) -> Result<B256, BuildError> {
+        let Self { builder, below, state } = self;
+        let state = state.get_or_insert_with(|| below.clone().with_changes(Arc::new(builder.changes())));
+        Ok(state.storage_root(account)?)
+    }
+
+    fn slot(&mut self, account: Address, slot: U256) -> Result<U256, BuildError> {
+        Ok(self.builder.storage(account, slot)?)
+    }
 }
 
 /// What a thread knows when its block has begun.
@@ -116,6 +154,7 @@ impl OpenBlock {
             len: 0,
             forced,
             logs: 0,
+            lookups_left: MAX_LOOKUPS,
             state,
         };
         let parts = transactions.into_iter().zip(senders).zip(receipts);
@@ -174,6 +213,48 @@ impl OpenBlock {
             }
         }
         Ok(ran)
+    }
+
+    /// [`Self::run`] of transactions that nobody was shown: those whose conditions are broken right before them are left
+    /// out.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn run_new(&mut self, batch: &[Arc<PoolTx>]) -> Result<Ran, ChainError> {
+        let mut all = Ran { first: self.len, ..Ran::default() };
+        // A part has a condition at its beginning alone.
+        for mut part in batch.chunk_by(|_, next| next.condition.is_none()) {
+            if let [tx, rest @ ..] = part
+                && !self.judge(tx).await?
+            {
+                all.left_out.push(tx.clone());
+                part = rest;
+            }
+            if !part.is_empty() {
+                all.extend(self.run(part.to_vec()).await?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether `tx` may be the next one.
+    async fn judge(&mut self, tx: &PoolTx) -> Result<bool, ChainError> {
+        let Some(condition) = &tx.condition else { return Ok(true) };
+        let roots = if condition.has_roots() { ROOTS_LOOKUPS } else { 0 };
+        let Some(left) = self.lookups_left.checked_sub(condition.cost() + roots) else {
+            self.filling.postpone(tx);
+            return Ok(false);
+        };
+        self.lookups_left = left;
+        let (condition, header, below) = (condition.clone(), self.header.clone(), self.state.clone());
+        let verdict = self
+            .with(move |builder| condition.holds(&header, &mut Inside { builder, below, state: None }))
+            .await?;
+        let verdict = verdict.map_err(|source| ChainError::Build { number: self.number(), source })?;
+        if let Err(reason) = &verdict {
+            self.filling.refuse(tx, reason.clone());
+        }
+        Ok(verdict.is_ok())
     }
 
     /// What was learned about the pool since the last call.

@@ -174,7 +174,7 @@ async fn start(
         pending: Arc::new(pending),
         heads: heads_seen,
         new_blocks,
-        limits: rpc::RpcLimits::default(),
+        limits: config.calls,
         node: NodeView { data_limits: limits_seen, l1: l1_heads_seen, executor: config.executor_options() },
     };
     if let Some(listen) = config.admin_listen {

@@ -4,6 +4,9 @@
 //! one statement. Only then does it enter the pool, where blocks are made from, and only then is it
 //! acknowledged. Who seems unable to pay is looked up in the open block, where money may have arrived since.
 
+mod conditions;
+mod removal;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -21,6 +24,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use conditions::Conditions;
+
 use crate::{
     admission::{HeadView, admit, readmit},
     fill::Lessons,
@@ -28,7 +33,7 @@ use crate::{
     pending::Pending,
     pool::{AccountView, PoolLimits, PoolTx, TxPool},
     rows::Rows,
-    rpc::{PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
+    rpc::{Condition, DropError, PoolApi, PoolContent, PoolStatus, PooledTransaction, SubmitError},
 };
 
 /// Submissions that may wait for the database.
@@ -65,6 +70,7 @@ type Done = oneshot::Sender<Result<B256, SubmitError>>;
 #[derive(Debug)]
 struct Submission {
     raw: Bytes,
+    condition: Option<Arc<Condition>>,
     /// The sender's account, where it is known better than by the head.
     account: Option<AccountView>,
     done: Done,
@@ -191,11 +197,13 @@ impl Pool {
     pub(crate) async fn reload(&self, head: HeadView) -> Result<(), IndexError> {
         *self.shared.head.write() = Arc::new(head);
         let batches = pool_batch::all(self.shared.index.pool()).await?;
+        let conditions = conditions::read(&batches)?;
         let shared = self.shared.clone();
-        let refused = spawn_blocking(move || shared.refill(&batches)).await.unwrap_or_else(|error| {
-            error!(%error, "pool could not be reloaded");
-            Vec::new()
-        });
+        let refused =
+            spawn_blocking(move || shared.refill(&batches, &conditions)).await.unwrap_or_else(|error| {
+                error!(%error, "pool could not be reloaded");
+                Vec::new()
+            });
         self.shared.forget(&refused).await;
         let status = self.shared.pool.lock().status();
         info!(pending = status.pending, queued = status.queued, dropped = refused.len(), "pool loaded");
@@ -226,7 +234,7 @@ impl Shared {
     }
 
     /// Replaces the pool's content by that of `batches`; gives the hashes of what does not belong there any more.
-    fn refill(&self, batches: &[pool_batch::PoolBatch]) -> Vec<B256> {
+    fn refill(&self, batches: &[pool_batch::PoolBatch], conditions: &Conditions) -> Vec<B256> {
         let head = self.head.read().clone();
         let hashed = |batch: &pool_batch::PoolBatch| {
             let hashes: Vec<_> = batch.txs.iter().map(keccak256).collect();
@@ -244,7 +252,7 @@ impl Shared {
             .into_iter()
             .map(|(hash, raw)| match known.get(&hash) {
                 Some(tx) => (hash, Ok(tx.clone())),
-                None => (hash, readmit(raw, &head).map(Arc::new)),
+                None => (hash, readmit(raw, &head).map(|tx| conditions.put_on(tx))),
             })
             .collect();
         *self.rows.lock() = Rows::default();
@@ -301,7 +309,7 @@ impl Shared {
             left.iter().filter_map(|hash| pool.get(hash).cloned()).collect()
         };
         let raws: Vec<_> = txs.iter().map(|tx| tx.raw.clone()).collect();
-        let id = pool_batch::replace(self.index.pool(), old, &raws).await?;
+        let id = pool_batch::replace(self.index.pool(), old, &raws, &conditions::write(&txs)).await?;
         let pool = self.pool.lock();
         self.rows.lock().add(id, txs.iter().map(|tx| tx.hash).filter(|hash| pool.get(hash).is_some()));
         Ok(())
@@ -348,11 +356,14 @@ impl Shared {
     }
 
     fn judge(&self, submission: Submission, admitted: &mpsc::Sender<Request>) {
-        let Submission { raw, account, done } = submission;
+        let Submission { raw, condition, account, done } = submission;
         let head = self.head.read().clone();
         match admit(&raw, &head, account) {
             // Where nobody stores any more, `done` is dropped, and whoever waits hears that we stop.
-            Ok((tx, account)) => drop(admitted.blocking_send(Request { tx: Arc::new(tx), account, done })),
+            Ok((tx, account)) => {
+                let tx = Arc::new(PoolTx { condition, ..tx });
+                drop(admitted.blocking_send(Request { tx, account, done }));
+            }
             Err(refused) => drop(done.send(Err(refused))),
         }
     }
@@ -370,7 +381,8 @@ impl Shared {
             return;
         }
         let raws: Vec<_> = accepted.iter().map(|request| request.tx.raw.clone()).collect();
-        match pool_batch::insert(self.index.pool(), &raws).await {
+        let conditions = conditions::write(accepted.iter().map(|request| &request.tx));
+        match pool_batch::insert(self.index.pool(), &raws, &conditions).await {
             Ok(id) => self.rows.lock().add(id, accepted.iter().map(|request| request.tx.hash)),
             Err(error) => {
                 error!(%error, "transactions could not be stored");
@@ -451,11 +463,26 @@ fn pooled(tx: &Arc<PoolTx>) -> PooledTransaction {
 }
 
 impl Pool {
-    /// [`PoolApi::submit`], where `account` is known better than by the head.
-    async fn submit_against(&self, raw: Bytes, account: Option<AccountView>) -> Result<B256, SubmitError> {
+    async fn submit_where(&self, raw: Bytes, condition: Option<Arc<Condition>>) -> Result<B256, SubmitError> {
+        match self.submit_against(raw.clone(), condition.clone(), None).await {
+            Err(refused @ SubmitError::InsufficientFunds { sender, .. }) => {
+                let Some(account) = self.pending_account(sender).await else { return Err(refused) };
+                self.submit_against(raw, condition, Some(account)).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// [`Self::submit_where`], where `account` is known better than by the head.
+    async fn submit_against(
+        &self,
+        raw: Bytes,
+        condition: Option<Arc<Condition>>,
+        account: Option<AccountView>,
+    ) -> Result<B256, SubmitError> {
         let stopping = || SubmitError::NotReady("stopping".to_owned());
         let (done, answer) = oneshot::channel();
-        let submission = Submission { raw, account, done };
+        let submission = Submission { raw, condition, account, done };
         self.submissions.send(submission).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
@@ -472,13 +499,15 @@ impl Pool {
 #[async_trait]
 impl PoolApi for Pool {
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
-        match self.submit_against(raw.clone(), None).await {
-            Err(refused @ SubmitError::InsufficientFunds { sender, .. }) => {
-                let Some(account) = self.pending_account(sender).await else { return Err(refused) };
-                self.submit_against(raw, Some(account)).await
-            }
-            answer => answer,
-        }
+        self.submit_where(raw, None).await
+    }
+
+    async fn submit_conditional(&self, raw: Bytes, condition: Condition) -> Result<B256, SubmitError> {
+        self.submit_where(raw, Some(Arc::new(condition))).await
+    }
+
+    async fn drop_transaction(&self, hash: B256) -> Result<bool, DropError> {
+        self.drop_one(hash).await
     }
 
     fn pending_nonce(&self, sender: Address) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Instant};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use lockstep_locks::AccessSet;
 use revm::{Database, DatabaseRef, primitives::hardfork::SpecId, state::AccountInfo};
 
@@ -123,6 +123,17 @@ impl<'a, V: Vm, D: DatabaseRef<Error: Send + Sync + 'static> + Sync> Block<'a, V
                 cells.settle_fees(self.vm.fee_accounts());
                 cells.state(self.db).account(address)
             }
+        }
+    }
+
+    /// A storage slot as the next transaction would find it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn storage(&mut self, address: Address, slot: U256) -> Result<U256, D::Error> {
+        match &mut self.state {
+            State::Flat(flat) => flat.storage(address, slot),
+            State::Cells(cells) => cells.state(self.db).slot(address, slot),
         }
     }
 

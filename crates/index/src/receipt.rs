@@ -3,8 +3,9 @@
 use alloy_consensus::TxReceipt;
 use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, B256};
-use lockstep_primitives::{Header, OpReceiptEnvelope, OpTxEnvelope, TxIndex};
-use op_alloy_consensus::OpReceipt;
+use futures::{Stream, StreamExt};
+use lockstep_primitives::{BlockNumber, Header, OpReceiptEnvelope, OpTxEnvelope, TxIndex};
+use op_alloy_consensus::{DEPOSIT_TX_TYPE_ID, OpReceipt};
 use sqlx::{FromRow, PgExecutor};
 
 use crate::{
@@ -107,6 +108,29 @@ pub async fn by_hashes(db: impl PgExecutor<'_>, hashes: &[B256]) -> Result<Vec<S
     .fetch_all(db)
     .await?;
     rows.into_iter().map(StoredReceipt::try_from).collect()
+}
+
+/// The users' transactions of the blocks with `hashes` in order, each with its block's number and the gas that it used:
+/// one by one, since a range may hold more than memory should.
+pub fn gas_of_users<'a>(
+    db: impl PgExecutor<'a> + 'a,
+    hashes: &[B256],
+) -> impl Stream<Item = Result<(BlockNumber, OpTxEnvelope, u64), IndexError>> + 'a {
+    let hashes: Vec<Vec<u8>> = hashes.iter().map(|hash| hash.to_vec()).collect();
+    sqlx::query_as(
+        "select t.block_number, t.raw, r.gas_used from l2_tx t \
+         join l2_receipt r on r.block_number = t.block_number and r.tx_index = t.tx_index \
+         join l2_block b on b.number = t.block_number \
+         where b.hash = any($1) and t.tx_type <> $2 order by t.block_number, t.tx_index",
+    )
+    .bind(hashes)
+    .bind(i16::from(DEPOSIT_TX_TYPE_ID))
+    .fetch(db)
+    .map(|row| {
+        let (number, raw, gas): (i64, Vec<u8>, i64) = row?;
+        let number = BlockNumber(to_u64(number, "l2_tx.block_number")?);
+        Ok((number, decode_transaction(&raw)?, to_u64(gas, "l2_receipt.gas_used")?))
+    })
 }
 
 /// A receipt as it is stored: RLP of its type and fields, without the 256 bytes of bloom that its logs tell.

@@ -99,8 +99,10 @@ impl Overlay {
     /// If the database fails or a value is damaged.
     pub fn storage_root(&self, address: Address) -> Result<B256, StateError> {
         let mut own = BundleState::default();
-        if let Some(account) = self.merged().state.remove(&address) {
-            own.state.insert(address, account);
+        for account in self.layers.iter().filter_map(|layer| layer.changes.account(&address)) {
+            let mut next = BundleState::default();
+            next.state.insert(address, account.clone());
+            own.extend(next);
         }
         self.view.stage(&own)?.storage_root(address)
     }

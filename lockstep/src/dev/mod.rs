@@ -15,6 +15,7 @@ use data_dir::{DataDir, write_atomically};
 use eyre::{WrapErr, bail, eyre};
 use keys::Keys;
 use lockstep_contracts::runtime_code;
+use lockstep_deploy::DeployPlan;
 use lockstep_devnet::{Anvil, AnvilOptions, Postgres, PostgresOptions, Tools};
 use lockstep_index::DatabaseUrl;
 use lockstep_l1::{TxManager, TxOptions, check_not_public};
@@ -30,6 +31,10 @@ pub(crate) struct DevArgs {
     /// Forget the chain in the data directory and start a new one.
     #[arg(long)]
     fresh: bool,
+    /// A chain file, as for `lockstep deploy`, in place of the built-in one. Who runs the chain, and above which L1, stays
+    /// as it is here.
+    #[arg(long, env = "LOCKSTEP_DEV_CHAIN_CONFIG", value_name = "PATH")]
+    chain_config: Option<PathBuf>,
     /// Port of the private L1; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 8545)]
     l1_port: u16,
@@ -69,6 +74,7 @@ struct Backing {
 /// One sentence that says what to do, for whatever keeps a part from starting; the failure of the first part
 /// that fails later.
 pub(crate) async fn run(args: DevArgs, shutdown: CancellationToken) -> eyre::Result<()> {
+    let chain = keys::chain(args.chain_config.as_deref())?;
     if let Some(path) = &args.ready_file {
         // An old file would tell a script that a chain is up which is not.
         remove_if_there(path)?;
@@ -78,7 +84,7 @@ pub(crate) async fn run(args: DevArgs, shutdown: CancellationToken) -> eyre::Res
         backing = start_backing(&args, &dir) => backing?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let result = run_on(&args, &dir, &mut backing, &shutdown).await;
+    let result = run_on(&args, chain, &dir, &mut backing, &shutdown).await;
     shutdown.cancel();
     backing.stop().await?;
     result
@@ -86,12 +92,13 @@ pub(crate) async fn run(args: DevArgs, shutdown: CancellationToken) -> eyre::Res
 
 async fn run_on(
     args: &DevArgs,
+    chain: DeployPlan,
     dir: &DataDir,
     backing: &mut Backing,
     shutdown: &CancellationToken,
 ) -> eyre::Result<()> {
     let keys = Keys::from_env();
-    let rollup = deploy(dir, &backing.l1_rpc, &keys, shutdown).await?;
+    let rollup = deploy(chain, dir, &backing.l1_rpc, &keys, shutdown).await?;
     equip(&backing.l1_rpc, &rollup).await?;
     let mut roles = roles::start(args, dir, backing, &keys, &rollup, shutdown).await?;
     println!("{}", roles.summary);
@@ -201,6 +208,7 @@ impl Backing {
 
 /// Deploys the contracts, or finds those of an earlier start and checks them.
 async fn deploy(
+    chain: DeployPlan,
     dir: &DataDir,
     l1_rpc: &str,
     keys: &Keys,
@@ -208,13 +216,13 @@ async fn deploy(
 ) -> eyre::Result<RollupConfig> {
     progress("deploying contracts");
     let tx = TxManager::connect(l1_rpc, keys.deployer.load()?, TxOptions::local()).await?;
-    let plan = keys.plan(tx.chain_id())?;
+    let plan = keys.run(chain, tx.chain_id())?;
     for key in keys.all() {
         check_not_public(key.load()?.address(), plan.chain.l1_chain_id)?;
     }
     lockstep_deploy::deploy(&plan, &tx, &dir.rollup_config(), shutdown)
         .await
-        .wrap_err("the contracts of this chain cannot be used; if its L1 is gone, start over with --fresh")
+        .wrap_err("the contracts of this chain cannot be used; if its L1 is gone, or --chain-config was another, start over with --fresh")
 }
 
 fn progress(what: &str) {

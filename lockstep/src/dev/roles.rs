@@ -95,7 +95,7 @@ pub(super) async fn start(
         l2_chain_id: rollup.chain.l2_chain_id,
         contracts: rollup.contracts,
         rollup_config: dir.rollup_config().display().to_string(),
-        accounts: keys::users(),
+        accounts: keys::funded(rollup),
     };
     Ok(Roles { tasks: roles.tasks, summary })
 }
@@ -204,6 +204,7 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         executor_threads: args.roles.executor_threads,
         throttle: throttle(args.roles.data_availability),
         rpc: Default::default(),
+        calls: Default::default(),
         dangerous_ignore_deposits: args.roles.dangerous_ignore_deposits,
     }
 }

@@ -56,6 +56,17 @@ impl fmt::Display for Summary {
         writeln!(f, "  SystemConfig    {}", contracts.system_config)?;
         writeln!(f, "  Assertions      {}", contracts.assertions)?;
         writeln!(f, "  Inbox           {}", contracts.inbox)?;
+        self.fmt_accounts(f)?;
+        self.fmt_next_steps(f)?;
+        writeln!(f, "\nCtrl-C stops everything; the same command resumes this chain.")
+    }
+}
+
+impl Summary {
+    fn fmt_accounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.accounts.is_empty() {
+            return Ok(()); // a chain file funds others
+        }
         writeln!(
             f,
             "\nFunded on both layers (public keys of development: never send them anything of value)"
@@ -63,11 +74,9 @@ impl fmt::Display for Summary {
         for account in &self.accounts {
             writeln!(f, "  {}  {}", account.address, account.key)?;
         }
-        self.fmt_next_steps(f)
+        Ok(())
     }
-}
 
-impl Summary {
     fn fmt_next_steps(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [from, to, ..] = self.accounts.as_slice() else { return Ok(()) };
         writeln!(f, "\nSend on L2 with cast:")?;
@@ -93,7 +102,6 @@ impl Summary {
             f,
             "  cast send --rpc-url {} --private-key {} {} --value 1ether",
             self.l1_rpc, from.key, self.contracts.portal
-        )?;
-        writeln!(f, "\nCtrl-C stops everything; the same command resumes this chain.")
+        )
     }
 }

@@ -115,7 +115,7 @@ impl Engine {
         if batch.is_empty() {
             return Ok(false);
         }
-        let (ran, number) = (open.run(batch).await?, open.number());
+        let (ran, number) = (open.run_new(&batch).await?, open.number());
         let lessons = open.take_lessons();
         if !ran.included.is_empty() {
             let (order, term) = (hashes(&ran), self.chain.term());

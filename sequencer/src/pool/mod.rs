@@ -19,7 +19,7 @@ use std::{
 use alloy::primitives::{Address, B256, Bytes, U256};
 use lockstep_primitives::OpTxEnvelope;
 
-use crate::rpc::{PoolStatus, SubmitError};
+use crate::rpc::{Condition, PoolStatus, SubmitError};
 pub(crate) use line::Line;
 use queue::SenderQueue;
 
@@ -39,6 +39,8 @@ pub(crate) struct PoolTx {
     pub(crate) max_priority_fee_per_gas: u128,
     /// Most wei that it can take from the sender, L1 fee included.
     pub(crate) cost: U256,
+    /// What must hold where it is included.
+    pub(crate) condition: Option<Arc<Condition>>,
 }
 
 /// Bounds of a pool.
@@ -183,6 +185,11 @@ impl TxPool {
         if let Some(queue) = self.senders.get_mut(&tx.sender) {
             queue.take(tx.nonce, &mut self.line);
         }
+    }
+
+    /// Whether the open block holds `tx`, or is about to.
+    pub(crate) fn is_taken(&self, tx: &PoolTx) -> bool {
+        self.senders.get(&tx.sender).is_some_and(|queue| tx.nonce < queue.taken_end())
     }
 
     /// The open block is given up: what it held is ready again, in the old order.

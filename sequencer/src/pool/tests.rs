@@ -31,6 +31,7 @@ fn tx(sender: u8, nonce: u64, fee: u128) -> Arc<PoolTx> {
         max_fee_per_gas: fee,
         max_priority_fee_per_gas: fee,
         cost: U256::from(1),
+        condition: None,
     })
 }
 

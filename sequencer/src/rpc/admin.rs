@@ -5,7 +5,7 @@ use alloy::primitives::B256;
 use lockstep_service::telemetry;
 use serde::Serialize;
 
-use super::{api::Api, args::Args, error::RpcError, node};
+use super::{api::Api, args::Args, error::RpcError, hex::Hash, node};
 
 /// `admin_nodeInfo` in geth's shape. The node has no peers: what names it to them is empty.
 #[derive(Clone, Debug, Serialize)]
@@ -58,6 +58,13 @@ pub(super) async fn peers(_api: &Api, args: Args) -> Result<[(); 0], RpcError> {
 pub(super) async fn sequencer_active(_api: &Api, args: Args) -> Result<bool, RpcError> {
     args.end()?;
     Ok(true)
+}
+
+/// Takes a transaction out of the pool; false if it is not there.
+pub(super) async fn drop_transaction(api: &Api, mut args: Args) -> Result<bool, RpcError> {
+    let Hash(hash) = args.required("transaction hash")?;
+    args.end()?;
+    api.context.pool.drop_transaction(hash).await.map_err(|error| RpcError::Call(error.to_string()))
 }
 
 /// What is logged from now on, in the words of `--log`.

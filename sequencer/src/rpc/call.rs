@@ -21,7 +21,7 @@ use revm::{
 };
 
 use super::{
-    RpcLimits,
+    CallLimits,
     api::Api,
     args::Args,
     error::RpcError,
@@ -72,7 +72,7 @@ pub(super) struct Base {
     pub(super) header: Header,
     pub(super) state: Overlay,
     pub(super) rules: Rules,
-    pub(super) limits: RpcLimits,
+    pub(super) limits: CallLimits,
 }
 
 impl Base {
@@ -115,7 +115,7 @@ impl<S: DatabaseRef<Error = StateError>> Prepared<S> {
     pub(super) fn new(
         mut db: CacheDB<S>,
         mut env: EvmEnv<OpSpecId>,
-        limits: &RpcLimits,
+        limits: &CallLimits,
         request: Request,
     ) -> Result<Self, RpcError> {
         if let Some(changes) = request.block {

@@ -1,6 +1,6 @@
 //! What the RPC needs from the rest of the sequencer, and nothing more.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes};
 use jsonrpsee::core::async_trait;
@@ -10,6 +10,7 @@ use lockstep_primitives::{Header, L2BlockRef, OpReceiptEnvelope, OpTxEnvelope, R
 use lockstep_state::{Overlay, StateStore};
 use tokio::sync::{broadcast, watch};
 
+use super::{CallLimits, Condition};
 use crate::{backpressure::DataLimits, safe::L1Heads};
 
 /// Everything that a method may use.
@@ -30,7 +31,7 @@ pub struct RpcContext {
     /// Blocks as they are sealed; each subscription subscribes to it.
     pub new_blocks: broadcast::Sender<Arc<SealedBlock>>,
     /// Bounds on what one call may cost.
-    pub limits: RpcLimits,
+    pub limits: CallLimits,
     /// What the parts beside the chain tell.
     pub node: NodeView,
 }
@@ -61,60 +62,6 @@ pub struct Heads {
     pub safe: L2BlockRef,
     /// Latest block derivable from final L1 blocks (`finalized`).
     pub finalized: L2BlockRef,
-}
-
-/// Bounds on what one call may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct RpcLimits {
-    /// Most blocks that one `eth_getLogs` or `eth_feeHistory` may span.
-    pub max_block_range: u64,
-    /// Most logs that one answer may hold.
-    pub max_logs: usize,
-    /// Most addresses, or alternatives of one topic, in a log filter.
-    pub max_filter_values: usize,
-    /// Gas that `eth_call` and `eth_estimateGas` may use.
-    pub call_gas: u64,
-    /// Time that one EVM call may take.
-    pub call_timeout: Duration,
-    /// EVM calls that may run at the same time.
-    pub concurrent_calls: usize,
-    /// Most filters (`eth_newFilter`, `eth_newBlockFilter`) kept at the same time.
-    pub max_filters: usize,
-    /// Time after which a filter that nobody polls is dropped.
-    pub filter_lifetime: Duration,
-    /// Most storage keys in one `eth_getProof`.
-    pub max_proof_keys: usize,
-    /// Traces that may run at the same time; each may keep [`Self::trace_bytes`].
-    pub concurrent_traces: usize,
-    /// Most bytes that one trace may keep in memory, about.
-    pub trace_bytes: usize,
-    /// Most calls that a transaction may make to be traced: putting them in order takes time beyond the run.
-    pub trace_calls: usize,
-    /// Most blocks that one `trace_filter` may execute.
-    pub max_trace_blocks: u64,
-    /// Most traces or transactions in one answer to `trace_filter` and the paged methods of `ots_`.
-    pub max_page: usize,
-}
-
-impl Default for RpcLimits {
-    fn default() -> Self {
-        Self {
-            max_block_range: 100_000,
-            max_logs: 10_000,
-            max_filter_values: 1_000,
-            call_gas: 50_000_000,
-            call_timeout: Duration::from_secs(5),
-            concurrent_calls: 8,
-            max_filters: 1_000,
-            filter_lifetime: Duration::from_secs(300),
-            max_proof_keys: 1_024,
-            concurrent_traces: 2,
-            trace_bytes: 256 << 20,
-            trace_calls: 10_000,
-            max_trace_blocks: 100,
-            max_page: 1_000,
-        }
-    }
 }
 
 /// A transaction of a block that is not sealed yet. Final: the sealed block holds the same.
@@ -205,6 +152,19 @@ pub trait PoolApi: Send + Sync + 'static {
     /// [`SubmitError`] says which admission rule does not hold.
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
 
+    /// [`Self::submit`] for a transaction that is included only where `condition` holds.
+    ///
+    /// # Errors
+    /// [`SubmitError`] says which admission rule does not hold. The condition is not judged here.
+    async fn submit_conditional(&self, raw: Bytes, condition: Condition) -> Result<B256, SubmitError>;
+
+    /// Takes a transaction out of the pool and its table; those behind it wait for another with its nonce. Whether it was
+    /// pooled.
+    ///
+    /// # Errors
+    /// [`DropError::Taken`] if a block holds it already.
+    async fn drop_transaction(&self, hash: B256) -> Result<bool, DropError>;
+
     /// The nonce after the sender's pooled executable transactions; `None` if none is pooled.
     fn pending_nonce(&self, sender: Address) -> Option<u64>;
 
@@ -219,6 +179,17 @@ pub trait PoolApi: Send + Sync + 'static {
 
     /// Transactions as they enter, from now on.
     fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<PooledTransaction>>>;
+}
+
+/// Why a transaction cannot be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DropError {
+    /// It was, or is being, executed: its receipt may have been shown.
+    #[error("the open block holds transaction {0}, or is about to: it cannot be dropped any more")]
+    Taken(B256),
+    /// Postgres did not answer.
+    #[error("transaction {0} left the pool, but not the database: it comes back with a restart")]
+    Stored(B256),
 }
 
 /// Why the pool refuses a transaction. Messages begin with geth's words: clients match on them.

@@ -1,10 +1,17 @@
 //! Prices: what a transaction should offer, and what blocks asked.
 
+use std::pin::pin;
+
 use alloy::consensus::Transaction as _;
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{U64, U128};
 use alloy::rpc::types::FeeHistory;
-use lockstep_index::block::{self, StoredHeader};
+use futures::TryStreamExt;
+use lockstep_index::{
+    Index,
+    block::{self, StoredHeader},
+    receipt,
+};
 use lockstep_primitives::{BlockNumber, Header, SealedBlock};
 use lockstep_stf::next_base_fee;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -102,13 +109,10 @@ pub(super) async fn fee_history(api: &Api, mut args: Args) -> Result<FeeHistory,
     let pool = api.context.index.pool();
     let headers = block::headers(pool, BlockNumber(newest.0 + 1 - count), newest).await?;
     let Some(last) = headers.last() else { return Err(RpcError::UnknownBlock) };
-    let mut rewards = Vec::new();
-    if !percentiles.is_empty() {
-        for stored in &headers {
-            let sealed = block::by_hash(pool, stored.hash).await?.ok_or(RpcError::UnknownBlock)?;
-            rewards.push(tips(&sealed, &percentiles));
-        }
-    }
+    let reward = match percentiles.as_slice() {
+        [] => None,
+        percentiles => Some(rewards(&api.context.index, &headers, percentiles).await?),
+    };
     let next = next_base_fee(&last.header).map_err(RpcError::internal)?;
     let base_fees = headers.iter().map(|stored| stored.header.base_fee_per_gas.unwrap_or_default());
     Ok(FeeHistory {
@@ -117,8 +121,30 @@ pub(super) async fn fee_history(api: &Api, mut args: Args) -> Result<FeeHistory,
         base_fee_per_blob_gas: vec![1; headers.len() + 1],
         blob_gas_used_ratio: vec![0.0; headers.len()],
         oldest_block: headers[0].header.number,
-        reward: (!percentiles.is_empty()).then_some(rewards),
+        reward,
     })
+}
+
+/// For each of some blocks that follow each other, the tips at `percentiles`.
+async fn rewards(
+    index: &Index,
+    headers: &[StoredHeader],
+    percentiles: &[f64],
+) -> Result<Vec<Vec<u128>>, RpcError> {
+    let hashes: Vec<_> = headers.iter().map(|stored| stored.hash).collect();
+    let mut users = pin!(receipt::gas_of_users(index.pool(), &hashes));
+    let mut ahead = users.try_next().await?;
+    let mut rewards = Vec::with_capacity(headers.len());
+    for StoredHeader { header, .. } in headers {
+        let base_fee = header.base_fee_per_gas.unwrap_or_default();
+        let mut paid = Vec::new();
+        while let Some((_, tx, gas)) = ahead.take_if(|(number, ..)| number.0 == header.number) {
+            paid.push((tx.effective_tip_per_gas(base_fee).unwrap_or_default(), gas));
+            ahead = users.try_next().await?;
+        }
+        rewards.push(tips(paid, percentiles));
+    }
+    Ok(rewards)
 }
 
 /// A number of blocks: a quantity, or a decimal one as geth takes it too.
@@ -153,9 +179,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// For each percentile of the gas that users' transactions took, the tip per gas at that place.
-fn tips(sealed: &SealedBlock, percentiles: &[f64]) -> Vec<u128> {
-    let mut paid = paid(sealed);
+/// For each percentile of the gas that `paid`, the tip per gas at that place.
+fn tips(mut paid: Vec<(u128, u64)>, percentiles: &[f64]) -> Vec<u128> {
     paid.sort_unstable();
     let total: u64 = paid.iter().map(|(_, gas)| gas).sum();
     percentiles.iter().map(|percentile| tip_at(&paid, total, *percentile)).collect()

@@ -4,9 +4,9 @@
 //! the next refuses is a bug that a client finds late.
 
 use alloy::eips::{BlockId, BlockNumberOrTag, RpcBlockHash};
-use alloy::primitives::{Address, B256, Bytes, U256, hex};
+use alloy::primitives::{Address, B256, Bytes, U64, U256, hex};
 use alloy::serde::JsonStorageKey;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::Value;
 
 /// Why a value is refused.
@@ -39,6 +39,12 @@ strict! {
     Tag(BlockNumberOrTag) = tag;
     /// A block number, a tag, a hash, or an object with a number or a hash (EIP-1898).
     Block(BlockId) = block;
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        U64::from(self.0).serialize(serializer)
+    }
 }
 
 pub(super) fn number(value: &Value) -> Read<u64> {

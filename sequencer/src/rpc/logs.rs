@@ -7,7 +7,7 @@ use lockstep_primitives::BlockNumber;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
-use super::{RpcLimits, api::Api, args::Args, error::RpcError, hex, view};
+use super::{CallLimits, api::Api, args::Args, error::RpcError, hex, view};
 
 pub(super) async fn get_logs(api: &Api, mut args: Args) -> Result<Vec<Log>, RpcError> {
     let Wanted(filter) = args.required("filter")?;
@@ -103,7 +103,7 @@ fn checked(
     filter: &Filter,
     from: BlockNumber,
     to: BlockNumber,
-    limits: &RpcLimits,
+    limits: &CallLimits,
 ) -> Result<LogFilter, RpcError> {
     if from > to {
         return Err(RpcError::Params("invalid block range params".to_owned()));
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn check(filter: &Filter, from: u64, to: u64) -> Result<LogFilter, RpcError> {
-        let limits = RpcLimits { max_block_range: 10, max_filter_values: 2, ..RpcLimits::default() };
+        let limits = CallLimits { max_block_range: 10, max_filter_values: 2, ..CallLimits::default() };
         checked(filter, BlockNumber(from), BlockNumber(to), &limits)
     }
 

@@ -9,7 +9,7 @@ mod api;
 mod args;
 mod call;
 mod chain;
-mod conditional;
+mod condition;
 mod config;
 mod context;
 mod error;
@@ -17,6 +17,7 @@ mod estimate;
 mod fees;
 mod filters;
 mod hex;
+mod limits;
 mod lockstep;
 mod logs;
 mod node;
@@ -31,10 +32,13 @@ mod trace;
 mod txpool;
 mod view;
 
+pub use condition::Condition;
+pub(crate) use condition::Storage;
 pub use context::{
-    Heads, NodeView, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi, PoolContent,
-    PoolStatus, PooledTransaction, RpcContext, RpcLimits, SubmitError,
+    DropError, Heads, NodeView, PendingApi, PendingBatch, PendingBlock, PendingTransaction, PoolApi,
+    PoolContent, PoolStatus, PooledTransaction, RpcContext, SubmitError,
 };
+pub use limits::CallLimits;
 
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
@@ -60,6 +64,7 @@ macro_rules! methods {
 pub fn admin_module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError> {
     let mut module = RpcModule::new(Api::new(context));
     methods!(module {
+        "admin_dropTransaction" => admin::drop_transaction,
         "admin_nodeInfo" => admin::node_info,
         "admin_peers" => admin::peers,
         "admin_sequencerActive" => admin::sequencer_active,
@@ -142,7 +147,7 @@ pub fn module(context: RpcContext) -> Result<RpcModule<()>, RegisterMethodError>
 
         "eth_sendRawTransaction" => submit::send_raw,
         "eth_sendRawTransactionSync" => submit::send_raw_sync,
-        "eth_sendRawTransactionConditional" => conditional::send_raw_conditional,
+        "eth_sendRawTransactionConditional" => submit::send_raw_conditional,
 
         "eth_getLogs" => logs::get_logs,
         "eth_newFilter" => filters::new_filter,

@@ -2,20 +2,53 @@
 
 use std::time::Duration;
 
+use alloy::eips::BlockId;
 use alloy::primitives::{B256, Bytes, U64};
+use lockstep_state::Overlay;
 use op_alloy_rpc_types::OpTransactionReceipt;
 
-use super::{api::Api, args::Args, chain, error::RpcError, view};
+use super::{Condition, api::Api, args::Args, chain, error::RpcError, hex::Data, view};
 
 /// Time that `eth_sendRawTransactionSync` waits unless told otherwise (EIP-7966).
 const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 /// Longest time that it waits.
 const MAX_WAIT: Duration = Duration::from_secs(20);
+/// Most look-ups that a condition may take.
+const MAX_CONDITION_COST: usize = 1_000;
+/// OP's code for a condition that does not hold.
+const BROKEN: i32 = -32_003;
+/// OP's code for a condition that takes too many look-ups.
+const TOO_COSTLY: i32 = -32_005;
 
 pub(super) async fn send_raw(api: &Api, mut args: Args) -> Result<B256, RpcError> {
     let raw: Bytes = args.required("transaction")?;
     args.end()?;
     Ok(api.context.pool.submit(raw).await?)
+}
+
+/// Sends a transaction that is included only where its condition holds.
+pub(super) async fn send_raw_conditional(api: &Api, mut args: Args) -> Result<B256, RpcError> {
+    let Data(raw) = args.required("transaction")?;
+    let condition: Condition = args.required("condition")?;
+    args.end()?;
+    condition.check_bounds().map_err(|text| broken(format!("failed conditional validation: {text}")))?;
+    let cost = condition.cost();
+    if cost > MAX_CONDITION_COST {
+        let text = format!("conditional cost, {cost}, exceeded max: {MAX_CONDITION_COST}");
+        return Err(RpcError::Coded { code: TOO_COSTLY, text });
+    }
+    let header = api.header(BlockId::latest()).await?.header;
+    let block = BlockId::number(header.number);
+    let judge = move |mut state: &Overlay| -> Result<Condition, RpcError> {
+        condition.holds(&header, &mut state)?.map_err(broken)?;
+        Ok(condition)
+    };
+    let condition = api.with_state(block, judge).await?;
+    Ok(api.context.pool.submit_conditional(raw, condition).await?)
+}
+
+fn broken(text: String) -> RpcError {
+    RpcError::Coded { code: BROKEN, text }
 }
 
 /// Sends and waits until a block has executed the transaction (EIP-7966). The receipt is final; its `blockHash` is null

@@ -1,9 +1,12 @@
 //! What execution-apis and geth say of parameters, answers and errors.
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::{
+    consensus::TxEip1559,
+    primitives::{Address, B256, U256},
+};
 use serde_json::{Value, json};
 
-use super::rig::{key, rollup, transfer};
+use super::rig::{body, key, rollup, signed, transfer};
 use super::rpc::{NOBODY, Node, node, quantity};
 
 const NEVER: B256 = B256::repeat_byte(0x99);
@@ -369,6 +372,36 @@ async fn conditional_submission_enters_only_while_its_condition_holds() {
     node.seal().await;
     let receipt = node.ask("eth_getTransactionReceipt", json!([hash])).await;
     assert_eq!(receipt["status"], "0x1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fee_history_weighs_the_tips_of_each_block_by_gas() {
+    let (_machine, mut node) = node().await;
+    let contract = node.deploy().await; // pays 1 wei per gas
+    let tipped = |from, max_priority_fee_per_gas| {
+        signed(from, TxEip1559 { max_priority_fee_per_gas, ..body(0, NOBODY, 5) })
+    };
+    // Two transfers of 21,000 gas around a call of more than twice that.
+    node.send(tipped(1, 7)).await;
+    node.send(tipped(2, 9)).await;
+    let call = TxEip1559 { gas_limit: 100_000, max_priority_fee_per_gas: 8, ..body(0, contract, 0) };
+    node.send(signed(3, call)).await;
+    node.seal().await;
+    node.seal().await;
+    node.send(tipped(4, 3)).await;
+    node.seal().await;
+
+    let history = node.ask("eth_feeHistory", json!(["0x4", "latest", [0, 20, 50, 80, 100]])).await;
+
+    assert_eq!(
+        history["reward"],
+        json!([
+            ["0x1", "0x1", "0x1", "0x1", "0x1"],
+            ["0x7", "0x7", "0x8", "0x9", "0x9"],
+            ["0x0", "0x0", "0x0", "0x0", "0x0"],
+            ["0x3", "0x3", "0x3", "0x3", "0x3"],
+        ])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use super::{
     rig::{FakeL1, Machine, body, key, signed, transfer},
     rpc::{Node, node, quantity},
 };
-use crate::rpc::{Heads, RpcLimits};
+use crate::rpc::{CallLimits, Heads};
 
 const NOBODY: Address = Address::repeat_byte(0x77);
 
@@ -30,7 +30,7 @@ async fn transaction_goes_from_pending_to_finalized() {
     let machine = Machine::new(&FakeL1::new()).await;
     let sequencer = machine.start().await;
     let (told, heads) = watch::channel(*sequencer.heads.borrow());
-    let mut node = Node::told_by(sequencer, heads, RpcLimits::default());
+    let mut node = Node::told_by(sequencer, heads, CallLimits::default());
     let hash = node.send(transfer(0, 0, NOBODY, 5)).await;
     let status = async |node: &Node| node.ask("lockstep_transactionStatus", json!([hash])).await;
     assert_eq!(status(&node).await, json!({"status": "pending", "block": null, "batch": null}));

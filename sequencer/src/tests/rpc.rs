@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::rig::{FakeL1, Machine, Sequencer, body, deposit, key, rollup, signed, transfer};
-use crate::rpc::{Heads, NodeView, PoolApi, PoolStatus, RpcContext, RpcLimits, admin_module, module};
+use crate::rpc::{CallLimits, Heads, NodeView, PoolApi, PoolStatus, RpcContext, admin_module, module};
 
 pub(super) const NOBODY: Address = Address::repeat_byte(0x77);
 /// Without input: stores 42 in slot 0 and logs topic 7. With input: reverts with it.
@@ -29,14 +29,14 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) async fn start(machine: &Machine, limits: RpcLimits) -> Self {
+    pub(super) async fn start(machine: &Machine, limits: CallLimits) -> Self {
         let sequencer = machine.start().await;
         let heads = sequencer.heads.clone();
         Self::told_by(sequencer, heads, limits)
     }
 
     /// Clients hear of the heads from `heads`.
-    pub(super) fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: RpcLimits) -> Self {
+    pub(super) fn told_by(sequencer: Sequencer, heads: watch::Receiver<Heads>, limits: CallLimits) -> Self {
         let new_blocks = broadcast::channel(16).0;
         let context = RpcContext {
             index: sequencer.index.clone(),
@@ -61,6 +61,13 @@ impl Node {
         let block = self.sequencer.seal().await;
         self.new_blocks.send(block.clone()).ok();
         block
+    }
+
+    /// Ends everything: another node can start where it was.
+    pub(super) async fn stop(self) {
+        let Self { sequencer, module, admin, new_blocks } = self;
+        drop((module, admin, new_blocks));
+        sequencer.stop().await;
     }
 
     pub(super) async fn answer(&self, method: &str, params: Value) -> Value {
@@ -110,7 +117,7 @@ pub(super) fn quantity(value: &Value) -> u64 {
 
 pub(super) async fn node() -> (Machine, Node) {
     let machine = Machine::new(&FakeL1::new()).await;
-    let node = Node::start(&machine, RpcLimits::default()).await;
+    let node = Node::start(&machine, CallLimits::default()).await;
     (machine, node)
 }
 
@@ -119,7 +126,7 @@ async fn nothing_of_a_block_is_shown_before_it_is_the_head() {
     let machine = Machine::new(&FakeL1::new()).await;
     let sequencer = machine.start().await;
     let (told, heads) = watch::channel(*sequencer.heads.borrow());
-    let mut node = Node::told_by(sequencer, heads, RpcLimits::default());
+    let mut node = Node::told_by(sequencer, heads, CallLimits::default());
     let hash = node.send(transfer(0, 0, NOBODY, 5)).await;
     let sealed = node.seal().await;
 
@@ -184,7 +191,7 @@ async fn blocks_are_shown_as_sealed_under_number_hash_and_tags() {
 async fn receipts_carry_what_the_transaction_paid_for_l1() {
     let l1 = FakeL1::new();
     let machine = Machine::new(&l1).await;
-    let mut node = Node::start(&machine, RpcLimits::default()).await;
+    let mut node = Node::start(&machine, CallLimits::default()).await;
     l1.mine(vec![deposit(NOBODY, 7)]);
     let hash = node.send(transfer(0, 0, NOBODY, 5)).await;
     let sealed = node.seal().await;
@@ -296,7 +303,7 @@ async fn calls_run_on_overridden_state_and_leave_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn call_that_does_not_end_is_stopped() {
     let machine = Machine::new(&FakeL1::new()).await;
-    let limits = RpcLimits { call_timeout: Duration::ZERO, ..RpcLimits::default() };
+    let limits = CallLimits { call_timeout: Duration::ZERO, ..CallLimits::default() };
     let mut node = Node::start(&machine, limits).await;
     node.seal().await;
     let endless = json!({NOBODY.to_string(): {"code": "0x5b5f56"}});
@@ -390,7 +397,7 @@ async fn filters_report_what_came_after_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn log_queries_beyond_the_limits_are_refused() {
     let machine = Machine::new(&FakeL1::new()).await;
-    let limits = RpcLimits { max_logs: 1, max_block_range: 3, ..RpcLimits::default() };
+    let limits = CallLimits { max_logs: 1, max_block_range: 3, ..CallLimits::default() };
     let mut node = Node::start(&machine, limits).await;
     let contract = node.deploy().await;
     for nonce in 1..=2 {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::rig::{FakeL1, Machine, key, transfer};
 use super::rpc::{NOBODY, Node, node, quantity};
-use crate::rpc::RpcLimits;
+use crate::rpc::CallLimits;
 
 const RICH: &str = "0xc000000000000000000000000000000000000000";
 const OTHER: &str = "0xc100000000000000000000000000000000000000";
@@ -224,7 +224,7 @@ async fn simulations_that_cannot_be_have_codes_of_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn simulations_are_bounded_in_gas_and_time() {
     let machine = Machine::new(&FakeL1::new()).await;
-    let limits = RpcLimits { call_gas: 50_000, ..RpcLimits::default() };
+    let limits = CallLimits { call_gas: 50_000, ..CallLimits::default() };
     let mut limited = Node::start(&machine, limits).await;
     limited.seal().await;
     let endless = json!({NOBODY.to_string(): {"code": "0x5b5f56"}});
@@ -233,7 +233,7 @@ async fn simulations_are_bounded_in_gas_and_time() {
     assert_eq!((code, message.as_str()), (-38026, "gas limit of the simulation reached"));
 
     let machine = Machine::new(&FakeL1::new()).await;
-    let limits = RpcLimits { call_timeout: std::time::Duration::ZERO, ..RpcLimits::default() };
+    let limits = CallLimits { call_timeout: std::time::Duration::ZERO, ..CallLimits::default() };
     let mut hasty = Node::start(&machine, limits).await;
     hasty.seal().await;
     let (code, message) = refusal(&hasty, json!([{}]), false).await;

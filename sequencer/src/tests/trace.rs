@@ -15,7 +15,7 @@ use super::{
     rig::{FakeL1, Machine, body, deposit, key, signed, transfer},
     rpc::{Node, quantity},
 };
-use crate::rpc::RpcLimits;
+use crate::rpc::CallLimits;
 
 const NOBODY: Address = Address::repeat_byte(0x77);
 /// Without input: stores 42 in slot 0 and logs topic 7. With input: reverts with it.
@@ -44,7 +44,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new(limits: RpcLimits) -> Self {
+    async fn new(limits: CallLimits) -> Self {
         let l1 = FakeL1::new();
         let machine = Machine::new(&l1).await;
         let mut node = Node::start(&machine, limits).await;
@@ -91,7 +91,7 @@ fn field<'a>(values: &'a Value, name: &str) -> Vec<&'a Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn call_tracer_shows_the_tree_of_calls() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let config = json!({"tracer": "callTracer", "tracerConfig": {"withLog": true}});
     let root = scene.trace(scene.parent, config).await;
     assert_eq!((&root["type"], &root["value"]), (&json!("CALL"), &json!("0xa")));
@@ -122,7 +122,7 @@ async fn call_tracer_shows_the_tree_of_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prestate_tracer_shows_what_was_read_and_what_changed() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let (child, parent) = (scene.child.to_string().to_lowercase(), scene.parent.to_string().to_lowercase());
     let before = scene.trace(scene.parent, json!({"tracer": "prestateTracer"})).await;
     assert_eq!(before[&child]["code"], json!(Bytes::from(CHILD)));
@@ -144,7 +144,7 @@ async fn prestate_tracer_shows_what_was_read_and_what_changed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn opcode_logger_tells_each_step() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let trace = scene.trace(scene.parent, json!({})).await;
     assert_eq!(trace["gas"].as_u64().unwrap(), scene.gas_used(scene.called(scene.parent)).await);
     assert_eq!((&trace["failed"], &trace["returnValue"]), (&json!(false), &json!("0x")));
@@ -179,7 +179,7 @@ async fn opcode_logger_tells_each_step() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_other_tracers_answer_in_geths_form() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let selectors = scene.trace(scene.parent, json!({"tracer": "4byteTracer"})).await;
     assert_eq!(selectors, json!({"0x00000000-28": 1, "0xdeadbeef-0": 1}));
     assert_eq!(scene.trace(scene.parent, json!({"tracer": "noopTracer"})).await, json!({}));
@@ -204,7 +204,7 @@ async fn the_other_tracers_answer_in_geths_form() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_transaction_of_a_block_is_traced_with_the_gas_of_its_receipt() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let config = json!({"tracer": "callTracer"});
     let by_number = scene.node.ask("debug_traceBlockByNumber", json!(["0x2", config])).await;
     let hashes: Vec<B256> = scene.block.transactions.iter().map(OpTxEnvelope::tx_hash).collect();
@@ -235,7 +235,7 @@ async fn every_transaction_of_a_block_is_traced_with_the_gas_of_its_receipt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deposits_that_fail_are_traced_too() {
-    let mut scene = Scene::new(RpcLimits::default()).await;
+    let mut scene = Scene::new(CallLimits::default()).await;
     let poor = Address::repeat_byte(0x99);
     let (value, source_hash) = (U256::from(9), B256::with_last_byte(2));
     let broke = TxDeposit { from: poor, value, source_hash, ..deposit(NOBODY, 0) };
@@ -274,7 +274,7 @@ async fn deposits_that_fail_are_traced_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replay_that_differs_from_the_chain_is_not_told() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let other = "update l2_receipt set body = (select body from l2_receipt where block_number = 2 and tx_index = 4) \
                  where block_number = 2 and tx_index = 3";
     sqlx::query(other).execute(scene.node.sequencer.index.pool()).await.unwrap();
@@ -287,7 +287,7 @@ async fn replay_that_differs_from_the_chain_is_not_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_without_state_are_not_traced() {
-    let mut scene = Scene::new(RpcLimits::default()).await;
+    let mut scene = Scene::new(CallLimits::default()).await;
     for _ in 0..70 {
         scene.node.seal().await; // the state store keeps 64 blocks
     }
@@ -303,7 +303,7 @@ async fn blocks_without_state_are_not_traced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_that_fail_say_why_in_geths_words() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     for (code, error) in [
         ("0x01", "stack underflow"),
         ("0x5f56", "invalid jump destination"),
@@ -319,7 +319,7 @@ async fn steps_that_fail_say_why_in_geths_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_traced_on_the_state_that_is_asked_for() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let config = json!({"tracer": "callTracer"});
     let request = json!({"from": key(0).address(), "to": scene.child, "input": "0xdeadbeef"});
     let trace = scene.node.ask("debug_traceCall", json!([request, "latest", config])).await;
@@ -355,7 +355,7 @@ async fn calls_are_traced_on_the_state_that_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flat_traces_list_calls_in_the_order_in_which_they_were_made() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let hash = scene.called(scene.parent);
     let traces = scene.node.ask("trace_transaction", json!([hash])).await;
     assert_eq!(field(&traces, "type"), ["call", "call", "call", "create", "suicide", "call"]);
@@ -377,7 +377,7 @@ async fn flat_traces_list_calls_in_the_order_in_which_they_were_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn filter_finds_calls_by_their_ends() {
-    let limits = RpcLimits { max_trace_blocks: 2, max_page: 6, ..RpcLimits::default() };
+    let limits = CallLimits { max_trace_blocks: 2, max_page: 6, ..CallLimits::default() };
     let scene = Scene::new(limits).await;
     let filter = async |filter: Value| scene.node.ask("trace_filter", json!([filter])).await;
     let range = |mut filter: Value| {
@@ -404,7 +404,7 @@ async fn filter_finds_calls_by_their_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replays_tell_traces_differences_and_instructions() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let hash = scene.called(scene.parent);
     let all = json!(["trace", "stateDiff", "vmTrace"]);
     let replayed = scene.node.ask("trace_replayTransaction", json!([hash, all])).await;
@@ -437,7 +437,7 @@ async fn replays_tell_traces_differences_and_instructions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn traces_beyond_the_limits_are_refused() {
     let call_tracer = json!({"tracer": "callTracer"});
-    let limits = RpcLimits { trace_calls: 3, trace_bytes: 20_000, ..RpcLimits::default() };
+    let limits = CallLimits { trace_calls: 3, trace_bytes: 20_000, ..CallLimits::default() };
     let scene = Scene::new(limits).await;
     let hash = scene.called(scene.parent);
     let refusal = async |method: &str, params: Value| scene.node.refusal(method, params).await;
@@ -457,7 +457,7 @@ async fn traces_beyond_the_limits_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn traces_that_take_too_long_are_ended() {
-    let limits = RpcLimits { call_timeout: Duration::from_secs(60), ..RpcLimits::default() };
+    let limits = CallLimits { call_timeout: Duration::from_secs(60), ..CallLimits::default() };
     let scene = Scene::new(limits).await;
     let endless = json!({"tracer": "noopTracer", "timeout": "1ms",
         "stateOverrides": {NOBODY.to_string(): {"code": "0x5b5f56"}}});
@@ -465,7 +465,7 @@ async fn traces_that_take_too_long_are_ended() {
     let asked = json!([{"to": NOBODY}, "latest", endless]);
     assert_eq!(scene.node.refusal("debug_traceCall", asked).await, timeout);
 
-    let limits = RpcLimits { call_timeout: Duration::ZERO, ..RpcLimits::default() };
+    let limits = CallLimits { call_timeout: Duration::ZERO, ..CallLimits::default() };
     let scene = Scene::new(limits).await;
     let longer = json!([scene.called(scene.parent), {"timeout": "1h"}]);
     assert_eq!(scene.node.refusal("debug_traceTransaction", longer).await, timeout);
@@ -474,7 +474,7 @@ async fn traces_that_take_too_long_are_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn raw_methods_give_consensus_bytes() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let bytes = |value: Value| serde_json::from_value::<Bytes>(value).unwrap();
     let header = bytes(scene.node.ask("debug_getRawHeader", json!(["latest"])).await);
     assert_eq!(keccak256(&header), scene.block.hash);
@@ -502,7 +502,7 @@ async fn raw_methods_give_consensus_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn otterscan_sees_what_a_transaction_did() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let ask = async |method: &str, params: Value| scene.node.ask(method, params).await;
     assert_eq!(ask("ots_getApiLevel", json!([])).await, 8);
     assert_eq!(ask("ots_hasCode", json!([scene.child, "latest"])).await, true);
@@ -532,7 +532,7 @@ async fn otterscan_sees_what_a_transaction_did() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn otterscan_finds_who_created_a_contract() {
-    let mut scene = Scene::new(RpcLimits::default()).await;
+    let mut scene = Scene::new(CallLimits::default()).await;
     let creator = async |scene: &Scene, address: Address| {
         scene.node.ask("ots_getContractCreator", json!([address])).await
     };
@@ -557,7 +557,7 @@ async fn otterscan_finds_who_created_a_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn otterscan_sees_blocks_without_what_it_does_not_show() {
-    let scene = Scene::new(RpcLimits::default()).await;
+    let scene = Scene::new(CallLimits::default()).await;
     let ask = async |method: &str, params: Value| scene.node.ask(method, params).await;
     let plain = ask("eth_getBlockByNumber", json!(["0x2", true])).await;
     let details = ask("ots_getBlockDetails", json!([2])).await;
@@ -602,7 +602,7 @@ async fn otterscan_sees_blocks_without_what_it_does_not_show() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn otterscan_walks_through_an_accounts_transactions() {
-    let mut scene = Scene::new(RpcLimits::default()).await;
+    let mut scene = Scene::new(CallLimits::default()).await;
     for nonce in 3..6 {
         scene.node.send(transfer(0, nonce, NOBODY, 1)).await;
         scene.node.seal().await; // blocks 3 to 5

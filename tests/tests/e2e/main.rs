@@ -4,6 +4,7 @@
 
 mod batch;
 mod bridge;
+mod chain_config;
 mod clients;
 mod dapps;
 mod forced;

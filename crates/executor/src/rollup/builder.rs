@@ -6,7 +6,7 @@ use alloy_consensus::{Header, transaction::Recovered};
 use alloy_eips::Typed2718;
 use alloy_evm::FromRecoveredTx;
 use alloy_op_evm::OpTx;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use lockstep_stf::{Draft, Executed, Rejected, StfError, WithHashes};
 use op_alloy_consensus::{OpReceiptEnvelope, OpTxEnvelope};
 use op_revm::{OpHaltReason, OpTransactionError};
@@ -160,6 +160,14 @@ impl<'a, D: DatabaseRef + Sync> Builder<'a, D> {
     /// [`StfError::Execution`] if the state cannot be read.
     pub fn account(&mut self, address: Address) -> Result<Option<AccountInfo>, StfError> {
         self.block.account(address).map_err(StfError::execution)
+    }
+
+    /// A storage slot after the transactions included so far.
+    ///
+    /// # Errors
+    /// [`StfError::Execution`] if the state cannot be read.
+    pub fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StfError> {
+        self.block.storage(address, slot).map_err(StfError::execution)
     }
 
     /// Ends the block.

@@ -237,13 +237,17 @@ async fn pool_batches_keep_order_and_go_as_a_whole() {
     let chain = chain().await;
     let pool = chain.index.pool();
     let raw = |nonce: u64| Bytes::from(transfer(nonce).encoded_2718());
-    let first = pool_batch::insert(pool, &[raw(5), raw(0)]).await.unwrap();
-    let second = pool_batch::insert(pool, &[raw(6)]).await.unwrap();
+    let first = pool_batch::insert(pool, &[raw(5), raw(0)], b"{}").await.unwrap();
+    let second = pool_batch::insert(pool, &[raw(6)], &[]).await.unwrap();
     let stored = pool_batch::all(pool).await.unwrap();
-    assert_eq!(stored[0], PoolBatch { id: first, txs: vec![raw(5), raw(0)] });
-    assert_eq!(stored[1], PoolBatch { id: second, txs: vec![raw(6)] });
+    assert_eq!(stored[0], PoolBatch { id: first, txs: vec![raw(5), raw(0)], conditions: b"{}".to_vec() });
+    assert_eq!(stored[1], PoolBatch { id: second, txs: vec![raw(6)], conditions: Vec::new() });
 
-    let third = pool_batch::replace(pool, &[first], &[raw(0)]).await.unwrap();
+    pool_batch::erase(pool, &raw(5)).await.unwrap();
+    let left: Vec<_> = pool_batch::all(pool).await.unwrap().into_iter().map(|batch| batch.txs).collect();
+    assert_eq!(left, [[raw(0)], [raw(6)]]);
+
+    let third = pool_batch::replace(pool, &[first], &[raw(0)], &[]).await.unwrap();
     assert!(third > second);
     let ids: Vec<_> = pool_batch::all(pool).await.unwrap().iter().map(|batch| batch.id).collect();
     assert_eq!(ids, [second, third]);

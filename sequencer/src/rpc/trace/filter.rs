@@ -13,7 +13,7 @@ use super::{
     parity::{flat, flat_guard},
     replay::Replay,
 };
-use crate::rpc::{RpcLimits, api::Api, args::Args, error::RpcError};
+use crate::rpc::{CallLimits, api::Api, args::Args, error::RpcError};
 
 /// The filter as callers write it: blocks by number or tag.
 #[derive(Debug, Default, Deserialize)]
@@ -68,7 +68,7 @@ pub(in crate::rpc) async fn filter(
 }
 
 /// Blocks of the filter; by default, the latest alone.
-fn range(api: &Api, filter: &Filter, limits: &RpcLimits) -> Result<(BlockNumber, BlockNumber), RpcError> {
+fn range(api: &Api, filter: &Filter, limits: &CallLimits) -> Result<(BlockNumber, BlockNumber), RpcError> {
     let to = api.number(filter.to_block.unwrap_or_default());
     let from = api.number(filter.from_block.unwrap_or_default());
     if from > to {
@@ -95,7 +95,7 @@ struct Page {
 }
 
 impl Page {
-    fn new(filter: &Filter, limits: &RpcLimits) -> Result<Self, RpcError> {
+    fn new(filter: &Filter, limits: &CallLimits) -> Result<Self, RpcError> {
         let limit = limits.max_page;
         let count = filter.count.map_or(limit, |count| usize::try_from(count).unwrap_or(usize::MAX));
         if count > limit {

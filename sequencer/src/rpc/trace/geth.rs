@@ -26,7 +26,7 @@ use super::{
     root::complete_root,
 };
 use crate::rpc::{
-    RpcLimits,
+    CallLimits,
     api::Api,
     args::Args,
     call::{Base, Prepared, Request},
@@ -98,7 +98,7 @@ fn trace(
     replay: &Replay,
     places: Range<usize>,
     mut tracer: Tracer,
-    limits: &RpcLimits,
+    limits: &CallLimits,
 ) -> Result<Vec<(Option<B256>, GethTrace)>, RpcError> {
     let mut traces = Vec::with_capacity(places.len());
     let mut guard = tracer.guard(limits);

@@ -17,7 +17,7 @@ use revm::{
 };
 use revm_inspectors::tracing::{StackSnapshotType, TracingInspectorConfig};
 
-use crate::rpc::{RpcLimits, error::RpcError};
+use crate::rpc::{CallLimits, error::RpcError};
 
 /// Memory of one recorded step beside stack and memory: as recorded and as told.
 const STEP_BYTES: usize = 512;
@@ -33,7 +33,7 @@ const SLOT_BYTES: usize = 128;
 #[derive(Debug)]
 pub(super) struct Guard {
     deadline: Instant,
-    limits: RpcLimits,
+    limits: CallLimits,
     steps_kept: Option<Steps>,
     steps: u32,
     calls: usize,
@@ -63,7 +63,7 @@ impl Guard {
     const INTERVAL: u32 = 1024;
 
     /// For an inspector of calls, which may run for `time` from now on, and for no longer than the node allows.
-    pub(super) fn calls(limits: &RpcLimits, time: Option<Duration>) -> Self {
+    pub(super) fn calls(limits: &CallLimits, time: Option<Duration>) -> Self {
         Self {
             deadline: Instant::now() + time.unwrap_or(limits.call_timeout).min(limits.call_timeout),
             limits: *limits,
@@ -78,7 +78,7 @@ impl Guard {
 
     /// For an inspector with this configuration.
     pub(super) fn tracing(
-        limits: &RpcLimits,
+        limits: &CallLimits,
         time: Option<Duration>,
         config: &TracingInspectorConfig,
     ) -> Self {

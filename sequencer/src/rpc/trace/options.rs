@@ -10,7 +10,7 @@ use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
 use serde_json::Value;
 
 use super::guard::Guard;
-use crate::rpc::{RpcLimits, error::RpcError};
+use crate::rpc::{CallLimits, error::RpcError};
 
 const TRACERS: &str = "tracer not found: the tracers are callTracer, prestateTracer, 4byteTracer, flatCallTracer, \
                        muxTracer, noopTracer and erc7562Tracer; JavaScript is not supported";
@@ -45,7 +45,7 @@ impl Tracer {
     }
 
     /// The bounds of a run that starts now.
-    pub(super) fn guard(&self, limits: &RpcLimits) -> Guard {
+    pub(super) fn guard(&self, limits: &CallLimits) -> Guard {
         match &self.inspector {
             DebugInspector::Default(inspector, _) | DebugInspector::Erc7562Tracer(inspector, _) => {
                 Guard::tracing(limits, self.time, inspector.config())

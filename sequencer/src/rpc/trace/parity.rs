@@ -24,7 +24,7 @@ use super::{
     root::complete_root,
 };
 use crate::rpc::{
-    RpcLimits,
+    CallLimits,
     api::Api,
     args::Args,
     call::{Base, Request},
@@ -82,7 +82,7 @@ pub(super) async fn flat_of(
 }
 
 /// Bounds on flat traces, from now on.
-pub(super) fn flat_guard(limits: &RpcLimits) -> Guard {
+pub(super) fn flat_guard(limits: &CallLimits) -> Guard {
     Guard::calls(limits, None)
 }
 
@@ -135,7 +135,7 @@ fn full(
     replay: &Replay,
     places: Range<usize>,
     types: &Types,
-    limits: &RpcLimits,
+    limits: &CallLimits,
 ) -> Result<Vec<TraceResultsWithTransactionHash>, RpcError> {
     let mut traces = Vec::new();
     if replay.block.header.number == 0 {
@@ -194,14 +194,14 @@ fn decode(raw: &Bytes) -> Result<OpTx, RpcError> {
 fn trace<S: DatabaseRef<Error = StateError> + Debug>(
     message: Message<S>,
     types: &Types,
-    limits: &RpcLimits,
+    limits: &CallLimits,
 ) -> Result<TraceResults, RpcError> {
     let (mut inspector, mut guard) = tracer(types, limits);
     let ran = message.run(&mut inspector, &mut guard)?;
     results(&mut inspector, &ran.result, types, &ran.db)
 }
 
-fn tracer(types: &Types, limits: &RpcLimits) -> (TracingInspector, Guard) {
+fn tracer(types: &Types, limits: &CallLimits) -> (TracingInspector, Guard) {
     let config = TracingInspectorConfig::from_parity_config(types);
     (TracingInspector::new(config), Guard::tracing(limits, None, &config))
 }

@@ -1,36 +1,22 @@
-//! `eth_sendRawTransactionConditional` (OP specification, "Conditional Transactions"): a transaction that enters the
-//! pool only while its sender's view of the chain holds.
+//! What must hold for a conditional transaction (OP specification, "Conditional Transactions").
 //!
-//! The condition is judged once, against the head. A transaction that entered is one like any other: it may still be
-//! included after its condition ceased to hold.
+//! A condition is judged twice: against the head, before the transaction enters the pool, and against the open block and
+//! the state right before the transaction, when a block would take it.
 
 use std::collections::BTreeMap;
 
-use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256, U256};
 use lockstep_primitives::Header;
 use lockstep_state::StateError;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::Value;
 
-use super::{
-    api::Api,
-    args::Args,
-    error::RpcError,
-    hex::{self, Data, Number},
-};
+use super::hex::{self, Number};
 
-/// Most look-ups that a condition may take.
-const MAX_COST: usize = 1_000;
-/// OP's code for a condition that does not hold.
-const REJECTED: i32 = -32_003;
-/// OP's code for a condition that takes too many look-ups.
-const TOO_COSTLY: i32 = -32_005;
-
-/// What must hold of the chain; bounds are inclusive.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// What must hold of the chain; bounds are inclusive. As JSON it is what clients send.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Condition {
+pub struct Condition {
     known_accounts: Accounts,
     block_number_min: Option<Number>,
     block_number_max: Option<Number>,
@@ -39,11 +25,13 @@ struct Condition {
 }
 
 /// What must hold of accounts, by address.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 struct Accounts(BTreeMap<Address, Known>);
 
 /// What must hold of one account's storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 enum Known {
     Root(B256),
     Slots(BTreeMap<B256, B256>),
@@ -70,25 +58,30 @@ impl<'de> Deserialize<'de> for Known {
     }
 }
 
-/// What a condition is judged by.
-trait Storage {
-    fn root(&self, account: Address) -> Result<B256, StateError>;
-    fn slot(&self, account: Address, slot: U256) -> Result<U256, StateError>;
+/// The state that a condition is judged by.
+pub(crate) trait Storage {
+    /// Why it cannot be read.
+    type Error;
+
+    fn root(&mut self, account: Address) -> Result<B256, Self::Error>;
+    fn slot(&mut self, account: Address, slot: U256) -> Result<U256, Self::Error>;
 }
 
-impl Storage for lockstep_state::Overlay {
-    fn root(&self, account: Address) -> Result<B256, StateError> {
+impl Storage for &lockstep_state::Overlay {
+    type Error = StateError;
+
+    fn root(&mut self, account: Address) -> Result<B256, StateError> {
         self.storage_root(account)
     }
 
-    fn slot(&self, account: Address, slot: U256) -> Result<U256, StateError> {
+    fn slot(&mut self, account: Address, slot: U256) -> Result<U256, StateError> {
         self.storage(account, slot)
     }
 }
 
 impl Condition {
     /// Whether the bounds leave anything between them.
-    fn check_bounds(&self) -> Result<(), String> {
+    pub(super) fn check_bounds(&self) -> Result<(), String> {
         let reversed = |min: &Option<Number>, max: &Option<Number>| match (min, max) {
             (Some(min), Some(max)) => min.0 > max.0,
             _ => false,
@@ -102,11 +95,11 @@ impl Condition {
         Ok(())
     }
 
-    /// Look-ups that it takes: one per storage root, slot and kind of bound.
-    fn cost(&self) -> usize {
+    /// Look-ups that it takes: one per storage root, slot and kind of bound, and for an account without slots.
+    pub(crate) fn cost(&self) -> usize {
         let of_account = |known: &Known| match known {
             Known::Root(_) => 1,
-            Known::Slots(slots) => slots.len(),
+            Known::Slots(slots) => slots.len().max(1),
         };
         let accounts: usize = self.known_accounts.0.values().map(of_account).sum();
         let numbers = self.block_number_min.is_some() || self.block_number_max.is_some();
@@ -114,35 +107,26 @@ impl Condition {
         accounts + usize::from(numbers) + usize::from(times)
     }
 
-    /// Whether it holds after the block of `header`, or what does not.
-    fn holds(&self, header: &Header, storage: &impl Storage) -> Result<Result<(), String>, StateError> {
-        let outside = |value: u64, min: &Option<Number>, max: &Option<Number>| {
-            min.as_ref().is_some_and(|min| value < min.0) || max.as_ref().is_some_and(|max| value > max.0)
-        };
-        if outside(header.number, &self.block_number_min, &self.block_number_max) {
-            return Ok(Err(format!(
-                "failed header check: block number {} outside the bounds",
-                header.number
-            )));
+    /// Whether it names storage roots.
+    pub(crate) fn has_roots(&self) -> bool {
+        self.known_accounts.0.values().any(|known| matches!(known, Known::Root(_)))
+    }
+
+    /// Whether it holds for the block of `header` and that state, or what does not.
+    pub(crate) fn holds<S: Storage>(
+        &self,
+        header: &Header,
+        storage: &mut S,
+    ) -> Result<Result<(), String>, S::Error> {
+        let Header { number, timestamp, .. } = *header;
+        if is_outside(number, &self.block_number_min, &self.block_number_max) {
+            return Ok(Err(format!("failed header check: block number {number} outside the bounds")));
         }
-        if outside(header.timestamp, &self.timestamp_min, &self.timestamp_max) {
-            return Ok(Err(format!(
-                "failed header check: timestamp {} outside the bounds",
-                header.timestamp
-            )));
+        if is_outside(timestamp, &self.timestamp_min, &self.timestamp_max) {
+            return Ok(Err(format!("failed header check: timestamp {timestamp} outside the bounds")));
         }
         for (account, known) in &self.known_accounts.0 {
-            let same = match known {
-                Known::Root(root) => storage.root(*account)? == *root,
-                Known::Slots(slots) => {
-                    let mut same = true;
-                    for (slot, value) in slots {
-                        same &= storage.slot(*account, (*slot).into())? == U256::from_be_bytes(value.0);
-                    }
-                    same
-                }
-            };
-            if !same {
+            if !known.is_so(*account, storage)? {
                 return Ok(Err(format!("failed state check: storage of {account} differs")));
             }
         }
@@ -150,24 +134,24 @@ impl Condition {
     }
 }
 
-pub(super) async fn send_raw_conditional(api: &Api, mut args: Args) -> Result<B256, RpcError> {
-    let Data(raw) = args.required("transaction")?;
-    let condition: Condition = args.required("condition")?;
-    args.end()?;
-    condition.check_bounds().map_err(|text| rejected(format!("failed conditional validation: {text}")))?;
-    let cost = condition.cost();
-    if cost > MAX_COST {
-        let text = format!("conditional cost, {cost}, exceeded max: {MAX_COST}");
-        return Err(RpcError::Coded { code: TOO_COSTLY, text });
+impl Known {
+    fn is_so<S: Storage>(&self, account: Address, storage: &mut S) -> Result<bool, S::Error> {
+        match self {
+            Self::Root(root) => Ok(storage.root(account)? == *root),
+            Self::Slots(slots) => {
+                for (slot, value) in slots {
+                    if storage.slot(account, (*slot).into())? != U256::from_be_bytes(value.0) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+        }
     }
-    let header = api.header(BlockId::latest()).await?.header;
-    let block = BlockId::number(header.number);
-    api.with_state(block, move |state| condition.holds(&header, state)?.map_err(rejected)).await?;
-    Ok(api.context.pool.submit(raw).await?)
 }
 
-fn rejected(text: String) -> RpcError {
-    RpcError::Coded { code: REJECTED, text }
+fn is_outside(value: u64, min: &Option<Number>, max: &Option<Number>) -> bool {
+    min.as_ref().is_some_and(|min| value < min.0) || max.as_ref().is_some_and(|max| value > max.0)
 }
 
 #[cfg(test)]
@@ -184,11 +168,13 @@ mod tests {
     struct One;
 
     impl Storage for One {
-        fn root(&self, account: Address) -> Result<B256, StateError> {
+        type Error = StateError;
+
+        fn root(&mut self, account: Address) -> Result<B256, StateError> {
             Ok(if account == ACCOUNT { B256::repeat_byte(2) } else { EMPTY_ROOT_HASH })
         }
 
-        fn slot(&self, account: Address, slot: U256) -> Result<U256, StateError> {
+        fn slot(&mut self, account: Address, slot: U256) -> Result<U256, StateError> {
             Ok(if account == ACCOUNT && slot == U256::from(1) { U256::from(5) } else { U256::ZERO })
         }
     }
@@ -199,7 +185,7 @@ mod tests {
 
     fn holds(json: Value) -> bool {
         let header = Header { number: 10, timestamp: 100, ..Header::default() };
-        read(json).holds(&header, &One).unwrap().is_ok()
+        read(json).holds(&header, &mut One).unwrap().is_ok()
     }
 
     fn word(n: u8) -> String {
@@ -235,8 +221,21 @@ mod tests {
             "blockNumberMin": "0x1", "blockNumberMax": "0x2", "timestampMax": "0x1",
         }));
         assert_eq!(condition.cost(), 7);
+        assert_eq!(read(json!({"knownAccounts": {ACCOUNT.to_string(): {}}})).cost(), 1);
         assert!(condition.check_bounds().is_ok());
         assert!(read(json!({"blockNumberMin": "0x2", "blockNumberMax": "0x1"})).check_bounds().is_err());
         assert!(read(json!({"timestampMin": "0x2", "timestampMax": "0x1"})).check_bounds().is_err());
+    }
+
+    #[test]
+    fn a_condition_reads_back_as_it_was_written() {
+        for json in [
+            json!({}),
+            json!({"knownAccounts": {ACCOUNT.to_string(): {word(1): word(5)}, Address::ZERO.to_string(): word(2)}}),
+            json!({"blockNumberMin": "0x0", "blockNumberMax": "0xa", "timestampMin": "0x1", "timestampMax": "0x64"}),
+        ] {
+            let condition = read(json);
+            assert_eq!(read(serde_json::to_value(&condition).unwrap()), condition);
+        }
     }
 }
