@@ -255,7 +255,7 @@ fn channels_that_have_no_encoding_are_refused() {
     let large = vec![1u8; MAX_BODY_BYTES];
     let large = channel(vec![block(5, 7, &[&large])]);
     assert!(matches!(encode(&large), Err(EncodeError::TooMany { what: "content length", .. })));
-    let noise: Vec<u8> = (0..40_000u32).flat_map(|seed| keccak256(seed.to_be_bytes()).0).collect();
+    let noise: Vec<u8> = (0..100_000u32).flat_map(|seed| keccak256(seed.to_be_bytes()).0).collect();
     let noise = channel(vec![block(5, 7, &[&noise])]);
     assert!(matches!(encode(&noise), Err(EncodeError::TooMany { what: "channel length", .. })));
 }
