@@ -67,15 +67,15 @@ impl HeadView {
     }
 }
 
-/// Judges the bytes of a transaction against `head`; `known` is the sender's account where that is known better. Takes
-/// tens of microseconds: it recovers the sender.
+/// Judges the bytes of a transaction against `head`; `balance` is the sender's where that is known better. Takes tens of
+/// microseconds: it recovers the sender.
 ///
 /// # Errors
 /// The first rule that does not hold, or [`SubmitError::Internal`] if the state cannot be read.
 pub(crate) fn admit(
     raw: &Bytes,
     head: &HeadView,
-    known: Option<AccountView>,
+    balance: Option<U256>,
 ) -> Result<(PoolTx, AccountView), SubmitError> {
     let tx = decode(raw)?;
     check_chain(&tx, head.rules.chain_id())?;
@@ -84,7 +84,7 @@ pub(crate) fn admit(
     check_gas(&tx, head)?;
     let sender = tx.recover_signer().map_err(|_| SubmitError::InvalidSender)?;
     let stored = check_sender(sender, head)?;
-    let account = known.unwrap_or(stored);
+    let account = AccountView { balance: balance.unwrap_or(stored.balance), ..stored };
     if tx.nonce() < account.nonce {
         return Err(SubmitError::NonceTooLow { next: account.nonce, tx: tx.nonce() });
     }

@@ -12,11 +12,11 @@ use std::{
     sync::Arc,
 };
 
-use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use jsonrpsee::core::async_trait;
 use lockstep_index::{Index, IndexError, pool_batch};
 use lockstep_primitives::SealedBlock;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::{
     sync::{Notify, Semaphore, broadcast, mpsc, oneshot},
     task::spawn_blocking,
@@ -71,8 +71,8 @@ type Done = oneshot::Sender<Result<B256, SubmitError>>;
 struct Submission {
     raw: Bytes,
     condition: Option<Arc<Condition>>,
-    /// The sender's account, where it is known better than by the head.
-    account: Option<AccountView>,
+    /// The sender's balance, where it is known better than by the head.
+    balance: Option<U256>,
     done: Done,
 }
 
@@ -81,7 +81,23 @@ struct Submission {
 struct Request {
     tx: Arc<PoolTx>,
     account: AccountView,
+    /// What `account` is of.
+    head: Arc<HeadView>,
     done: Done,
+}
+
+impl Request {
+    /// Makes the account's nonce that of `head`.
+    fn catch_up(&mut self, head: &Arc<HeadView>) {
+        if Arc::ptr_eq(&self.head, head) {
+            return;
+        }
+        match head.account(self.tx.sender) {
+            Ok(account) => self.account.nonce = account.nonce,
+            Err(error) => error!(%error, sender = %self.tx.sender, "account unreadable"),
+        }
+        self.head = head.clone();
+    }
 }
 
 /// Judges and stores what is submitted; runs until its [`Pool`]s are gone or it is told to stop.
@@ -356,13 +372,13 @@ impl Shared {
     }
 
     fn judge(&self, submission: Submission, admitted: &mpsc::Sender<Request>) {
-        let Submission { raw, condition, account, done } = submission;
+        let Submission { raw, condition, balance, done } = submission;
         let head = self.head.read().clone();
-        match admit(&raw, &head, account) {
+        match admit(&raw, &head, balance) {
             // Where nobody stores any more, `done` is dropped, and whoever waits hears that we stop.
             Ok((tx, account)) => {
                 let tx = Arc::new(PoolTx { condition, ..tx });
-                drop(admitted.blocking_send(Request { tx, account, done }));
+                drop(admitted.blocking_send(Request { tx, account, head, done }));
             }
             Err(refused) => drop(done.send(Err(refused))),
         }
@@ -420,13 +436,27 @@ impl Shared {
         accepted
     }
 
+    /// The pool, while the accounts of `stored` are those of the head. If a sender's transactions were sealed since its
+    /// request was judged, the pool has forgotten them, and would wait for them for ever.
+    fn lock_at_head(&self, stored: &mut [Request]) -> MutexGuard<'_, TxPool> {
+        loop {
+            let head = self.head.read().clone();
+            stored.iter_mut().for_each(|request| request.catch_up(&head));
+            let pool = self.pool.lock();
+            // Of a later head, the pool is told after this lock.
+            if Arc::ptr_eq(&head, &self.head.read()) {
+                return pool;
+            }
+        }
+    }
+
     /// Lets stored transactions into the pool and acknowledges them; gives the rows that must go.
-    fn enter(&self, stored: Vec<Request>) -> Vec<B256> {
+    fn enter(&self, mut stored: Vec<Request>) -> Vec<B256> {
         let mut stale = Vec::new();
         let mut entered = Vec::new();
         let is_heard = self.entered.receiver_count() > 0;
-        let mut pool = self.pool.lock();
-        for Request { tx, account, done } in stored {
+        let mut pool = self.lock_at_head(&mut stored);
+        for Request { tx, account, done, .. } in stored {
             let hash = tx.hash;
             let view = is_heard.then(|| pooled(&tx));
             let answer = match pool.insert(tx, account) {
@@ -466,33 +496,33 @@ impl Pool {
     async fn submit_where(&self, raw: Bytes, condition: Option<Arc<Condition>>) -> Result<B256, SubmitError> {
         match self.submit_against(raw.clone(), condition.clone(), None).await {
             Err(refused @ SubmitError::InsufficientFunds { sender, .. }) => {
-                let Some(account) = self.pending_account(sender).await else { return Err(refused) };
-                self.submit_against(raw, condition, Some(account)).await
+                let Some(balance) = self.pending_balance(sender).await else { return Err(refused) };
+                self.submit_against(raw, condition, Some(balance)).await
             }
             answer => answer,
         }
     }
 
-    /// [`Self::submit_where`], where `account` is known better than by the head.
+    /// [`Self::submit_where`], where the sender's `balance` is known better than by the head.
     async fn submit_against(
         &self,
         raw: Bytes,
         condition: Option<Arc<Condition>>,
-        account: Option<AccountView>,
+        balance: Option<U256>,
     ) -> Result<B256, SubmitError> {
         let stopping = || SubmitError::NotReady("stopping".to_owned());
         let (done, answer) = oneshot::channel();
-        let submission = Submission { raw, condition, account, done };
+        let submission = Submission { raw, condition, balance, done };
         self.submissions.send(submission).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
 
-    /// The account of `sender` in the open block, with what its transactions there were allowed to take, since the
-    /// pool counts those.
-    async fn pending_account(&self, sender: Address) -> Option<AccountView> {
+    /// The balance of `sender` in the open block, with what its transactions there were allowed to take, since the pool
+    /// counts those. Its nonce there says nothing here: what the open block holds is pooled until that is sealed.
+    async fn pending_balance(&self, sender: Address) -> Option<U256> {
         let account = self.shared.pending.account(sender).await?;
         let taken = self.shared.pool.lock().taken_cost(&sender);
-        Some(AccountView { balance: account.balance.saturating_add(taken), ..account })
+        Some(account.balance.saturating_add(taken))
     }
 }
 

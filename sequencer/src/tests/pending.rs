@@ -157,6 +157,56 @@ async fn money_that_came_with_the_open_block_can_be_spent_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_paid_with_money_of_the_open_block_leaves_its_transactions_in_the_pool() {
+    let (_machine, mut sequencer) = started().await;
+    let poor = key(9).address();
+    sequencer.pool.submit(transfer(0, 0, poor, ETHER)).await.unwrap();
+    sequencer.advance().await;
+    for nonce in [0, 1] {
+        let (pool, raw) = (sequencer.pool.clone(), transfer(9, nonce, NOBODY, 1));
+        let (hash, answered) = tokio::join!(pool.submit(raw), sequencer.engine.answer_next());
+        (hash.unwrap(), answered.unwrap());
+        sequencer.advance().await;
+    }
+    let held = &shown(&sequencer)[1..];
+    assert_eq!(held.len(), 3);
+    assert!(held.iter().all(|(hash, _)| sequencer.pool.by_hash(*hash).is_some()));
+    let stored: usize =
+        pool_batch::all(sequencer.index.pool()).await.unwrap().iter().map(|batch| batch.txs.len()).sum();
+    assert_eq!(stored, 3, "what an open block holds is stored until that is sealed");
+}
+
+/// Judged before a block with the sender's last transaction was sealed, pooled after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_that_a_block_overtook_is_next() {
+    let (_machine, mut sequencer) = started().await;
+    let (pool, sender) = (sequencer.pool.clone(), key(0).address());
+    pool.submit(transfer(0, 0, NOBODY, 5)).await.unwrap();
+    sequencer.advance().await;
+
+    let mut lock = sequencer.index.begin().await.unwrap();
+    sqlx::query("lock table pool_batch in exclusive mode").execute(&mut *lock).await.unwrap();
+    let submission = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.submit(transfer(0, 1, NOBODY, 6)).await }
+    });
+    let waits =
+        "select exists (select from pg_locks where relation = 'pool_batch'::regclass and not granted)";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(sequencer.index.pool()).await.unwrap() {}
+    let overtake = async {
+        while pool.pending_nonce(sender).is_some() {
+            tokio::task::yield_now().await;
+        }
+        lock.rollback().await.unwrap();
+    };
+    tokio::join!(sequencer.seal(), overtake);
+
+    let hash = submission.await.unwrap().unwrap();
+    assert_eq!(pool.pending_nonce(sender), Some(2));
+    assert_eq!(sequencer.seal().await.transactions[1].tx_hash(), hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pending_means_the_open_block_in_every_method() {
     let (_machine, node) = super::rpc::node().await;
     let mut sequencer = node.sequencer;
