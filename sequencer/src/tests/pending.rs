@@ -165,7 +165,8 @@ async fn what_is_paid_with_money_of_the_open_block_leaves_its_transactions_in_th
     for nonce in [0, 1] {
         let (pool, raw) = (sequencer.pool.clone(), transfer(9, nonce, NOBODY, 1));
         let (hash, answered) = tokio::join!(pool.submit(raw), sequencer.engine.answer_next());
-        (hash.unwrap(), answered.unwrap());
+        hash.unwrap();
+        answered.unwrap();
         sequencer.advance().await;
     }
     let held = &shown(&sequencer)[1..];
