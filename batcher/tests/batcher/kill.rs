@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    future::{Future, ready},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -61,8 +62,7 @@ async fn killed_anywhere_it_posts_every_block_once_in_order() {
     for (point, kind) in POINTS.iter().flat_map(|point| kinds(point).iter().map(move |kind| (point, *kind))) {
         value += 1;
         let tip = bench.world.seal(value).await;
-        let process = bench.spawn(kind).await;
-        tokio::time::timeout(Duration::from_secs(60), bench.kill_at(*point, process))
+        tokio::time::timeout(Duration::from_secs(60), bench.kill_at(*point, bench.spawn(kind)))
             .await
             .unwrap_or_else(|_| panic!("{point:?} was not reached"));
         if matches!(point, Point::Commits("batch", _)) {
@@ -87,7 +87,7 @@ async fn killed_with_several_on_their_way_it_posts_every_block_once_in_order() {
         bench.world.seal_into_pool(value, value).await;
     }
     bench.world.seal(3).await;
-    bench.kill_at(Point::Asks("eth_sendRawTransaction"), process).await;
+    bench.kill_at(Point::Asks("eth_sendRawTransaction"), ready(process)).await;
     // The pool loses one, the journal has one that no pool ever had.
     let pooled = bench.world.pooled(2).await;
     bench.world.rpc("anvil_dropTransaction", [pooled[0]]).await;
@@ -131,9 +131,10 @@ impl Bench {
         Process::spawn(command, Signal::SIGTERM).await.unwrap()
     }
 
-    async fn kill_at(&self, point: Point, process: Process) {
+    async fn kill_at(&self, point: Point, process: impl Future<Output = Process>) {
         match point {
             Point::Asks(method) | Point::Hears(method) => {
+                let process = process.await;
                 let (reached, mut wait) = mpsc::unbounded_channel();
                 let hears = matches!(point, Point::Hears(_));
                 self.proxy.behave(move |called, _| {
@@ -159,8 +160,15 @@ impl Bench {
         }
     }
 
-    /// A trigger makes the statement wait for a lock that we hold. One that is to be committed waits at its commit.
-    async fn kill_in_statement(&self, table: &str, when: &str, commits: bool, process: Process) {
+    /// A trigger makes the statement wait for a lock that we hold. One that is to be committed waits at its commit. The
+    /// process starts when the trigger is there: what it does first may be the statement.
+    async fn kill_in_statement(
+        &self,
+        table: &str,
+        when: &str,
+        commits: bool,
+        process: impl Future<Output = Process>,
+    ) {
         let mut db = PgConnection::connect(self.world.database.url()).await.unwrap();
         let kind = if commits { "constraint trigger" } else { "trigger" };
         let moment = if commits { "after" } else { "before" };
@@ -175,6 +183,7 @@ impl Bench {
         .execute(&mut db)
         .await
         .unwrap();
+        let process = process.await;
         let waiting = "select pid from pg_locks where locktype = 'advisory' and objid = 42 and not granted \
                        and database = (select oid from pg_database where datname = current_database())";
         let backend: i32 = loop {
