@@ -6,7 +6,7 @@ use lockstep_primitives::{BlockNumber, L1BlockNumber};
 
 use crate::policy::Policy;
 
-/// Bytes of calldata that a channel may take: nodes refuse transactions above 128 KiB.
+/// Bytes of calldata that a channel or frame may take: nodes refuse transactions above 128 KiB.
 pub(crate) const MAX_CALLDATA_BYTES: usize = 120_000;
 
 /// An encoded channel, ready to be journaled.

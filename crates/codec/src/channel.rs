@@ -37,7 +37,7 @@ pub const MAX_TRANSACTIONS: usize = 262_144;
 #[cfg(feature = "encode")]
 pub const DEFAULT_QUALITY: u8 = 10;
 
-/// The only version so far.
+/// First byte of a channel; that of a frame is another one.
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 /// Consecutive L2 blocks, without what L1 already knows (attributes and deposits).

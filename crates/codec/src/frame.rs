@@ -193,6 +193,16 @@ mod tests {
         assert_eq!(Frame::decode(&[]), Ok(None));
     }
 
+    /// Every byte as `docs/format.md` has it.
+    #[test]
+    fn a_frame_is_version_channel_number_count_and_data() {
+        let channel = channel(100);
+        let frames = to_frames(&channel, 85).unwrap();
+        let hash = keccak256(&channel);
+        assert_eq!(frames[0], [&[2], &hash[..], &[0, 2], &channel[..50]].concat());
+        assert_eq!(frames[1], [&[2], &hash[..], &[1, 2], &channel[50..]].concat());
+    }
+
     #[test]
     fn frames_add_up_to_their_channel() {
         for length in [101, 500, 65 * 64] {

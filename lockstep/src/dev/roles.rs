@@ -202,21 +202,10 @@ fn sequencer(args: &DevArgs, dir: &DataDir, backing: &Backing, verifier_rpc: Str
         state_history: HISTORY,
         executor_mode: args.roles.executor_mode,
         executor_threads: args.roles.executor_threads,
-        throttle: throttle(args.roles.data_availability),
+        throttle: Throttle::default(),
         rpc: Default::default(),
         calls: Default::default(),
         dangerous_ignore_deposits: args.roles.dangerous_ignore_deposits,
-    }
-}
-
-/// Calldata carries smaller blocks than blobs do.
-fn throttle(data_availability: DataAvailability) -> Throttle {
-    const CALLDATA_BLOCK_BYTES: usize = 110_000;
-    match data_availability {
-        DataAvailability::Calldata => {
-            Throttle { max_block_bytes: CALLDATA_BLOCK_BYTES, ..Throttle::default() }
-        }
-        DataAvailability::Blobs | DataAvailability::Auto => Throttle::default(),
     }
 }
 
