@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     future::{Future, ready},
+    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -50,6 +51,7 @@ const POINTS: [Point; 16] = [
 ];
 
 struct Bench {
+    binary: PathBuf, // found first: it may have to be built, which no limit of time is meant for
     world: World,
     proxy: L1Proxy,
 }
@@ -111,14 +113,15 @@ fn kinds(point: &Point) -> &'static [&'static str] {
 }
 
 async fn bench() -> Bench {
+    let binary = lockstep_binary().await.unwrap();
     let world = World::start().await;
     let proxy = L1Proxy::start(&world.anvil.rpc_url()).await.unwrap();
-    Bench { world, proxy }
+    Bench { binary, world, proxy }
 }
 
 impl Bench {
     async fn spawn(&self, data_availability: &str) -> Process {
-        let mut command = Command::new(lockstep_binary().await.unwrap());
+        let mut command = Command::new(&self.binary);
         command.args(["batcher", "--batcher-poll", "20ms", "--tx-poll-interval", "20ms"]);
         command.args(["--max-channel-duration", "0s", "--batcher-listen", "127.0.0.1:0"]);
         command.args(["--data-availability", data_availability, "--l1-rpc", self.proxy.url()]);
