@@ -74,8 +74,8 @@ fn write(path: &Path, content: &str) -> Result<(), LoadError> {
     fs::write(path, content).map_err(|source| LoadError::Output { path: path.to_owned(), source })
 }
 
-/// Runs the load. `funder` pays for accounts and contracts. When `shutdown` is cancelled, the round under way ends early
-/// and the figures so far are the outcome.
+/// Runs the load. `funder` pays for accounts and contracts. When `shutdown` is cancelled, the round under way begins no
+/// request any more, and what it comes to is the outcome.
 ///
 /// # Errors
 /// [`LoadError`]: a target is not what it has to be, or does not answer any more.

@@ -30,6 +30,9 @@ use receipts::reverted;
 use watch::{Inclusions, Watcher};
 use words::general;
 
+/// How long a run that was told to stop waits for the next of what was accepted: its figures are to be soon, and true.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What a round is, beside its transactions.
 #[derive(Clone, Debug)]
 pub(crate) struct Round {
@@ -158,20 +161,25 @@ impl Running<'_> {
     async fn until_included(&mut self, log: &Log) -> Option<RpcError> {
         let accepted = log.offers.iter().filter(|offer| offer.fate == Fate::Accepted);
         let mut missing: Vec<usize> = accepted.map(|offer| offer.index).collect();
-        let mut deadline = Instant::now() + self.round.patience;
+        let mut since = Instant::now();
         let mut trouble = None;
         loop {
             let before = missing.len();
             missing.retain(|index| self.inclusions.at(*index).is_none());
             if missing.len() < before {
-                deadline = Instant::now() + self.round.patience;
+                since = Instant::now();
             }
-            if missing.is_empty() || Instant::now() > deadline || self.shutdown.is_cancelled() {
+            if missing.is_empty() || since.elapsed() > self.patience() {
                 return trouble;
             }
             tokio::time::sleep(self.round.poll).await;
             trouble = self.look().await.err();
         }
+    }
+
+    fn patience(&self) -> Duration {
+        let patience = self.round.patience;
+        if self.shutdown.is_cancelled() { patience.min(LAST_PATIENCE) } else { patience }
     }
 
     async fn look(&mut self) -> Result<(), RpcError> {

@@ -18,10 +18,14 @@ struct Cli {
 }
 
 async fn load(url: &str, flags: &str) -> Result<Outcome, LoadError> {
+    load_until(&CancellationToken::new(), url, flags).await
+}
+
+async fn load_until(stop: &CancellationToken, url: &str, flags: &str) -> Result<Outcome, LoadError> {
     let flags = format!("load --target node={url} {flags}");
     let options = Cli::try_parse_from(flags.split_whitespace()).unwrap().options;
     let funder = Account::new([7; 32].into()).unwrap();
-    run(&options, &funder, &CancellationToken::new()).await
+    run(&options, &funder, stop).await
 }
 
 async fn figures(node: Node, flags: &str) -> Figures {
@@ -88,6 +92,21 @@ async fn a_run_ends_with_its_time_though_transactions_are_left() {
     assert!((1..=11).contains(&figures.offered), "{}", figures.offered);
     assert_eq!([figures.accepted, figures.included], [figures.offered; 2]);
     assert_eq!(figures.flaw(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_offers_no_more_and_waits_for_what_was_accepted() {
+    let url = Node::new(|_, _| Answer::Defer(Duration::from_millis(300))).serve().await;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stopping.cancel();
+    });
+    let outcome = load_until(&stop, &url, "--accounts 1 --transactions 5000 --rate 100").await.unwrap();
+    let figures = &outcome.targets()[0].1[0];
+    assert!((1..1_000).contains(&figures.offered), "{}", figures.offered);
+    assert_eq!([figures.accepted, figures.included, figures.missing], [figures.offered, figures.offered, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

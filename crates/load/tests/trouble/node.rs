@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 pub(crate) enum Answer {
     /// It is in a block at once.
     Include,
+    /// It is in a block after this time.
+    Defer(Duration),
     /// It is in the pool for ever.
     Keep,
     /// It is refused.
@@ -63,7 +65,7 @@ impl Node {
         url
     }
 
-    async fn call(&self, call: &Value) -> Value {
+    async fn call(self: &Arc<Self>, call: &Value) -> Value {
         let id = &call["id"];
         match self.result(call["method"].as_str().unwrap(), &call["params"]).await {
             Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
@@ -73,7 +75,7 @@ impl Node {
         }
     }
 
-    async fn result(&self, method: &str, params: &Value) -> Result<Value, (i64, &'static str)> {
+    async fn result(self: &Arc<Self>, method: &str, params: &Value) -> Result<Value, (i64, &'static str)> {
         Ok(match method {
             "eth_chainId" => json!("0x7"),
             "eth_maxPriorityFeePerGas" => json!("0x1"),
@@ -97,20 +99,31 @@ impl Node {
         json!({"baseFeePerGas": "0x1", "transactions": Vec::from_iter(hash)})
     }
 
-    async fn submit(&self, params: &Value) -> Result<Value, (i64, &'static str)> {
+    async fn submit(self: &Arc<Self>, params: &Value) -> Result<Value, (i64, &'static str)> {
         let raw: Bytes = serde_json::from_value(params[0].clone()).unwrap();
         let hash = keccak256(raw);
         let (others, before) = self.offer(hash);
         match (self.policy)(others, before) {
             Answer::Refuse(words) => return Err((-32000, words)),
             Answer::Keep => {}
-            Answer::Include => self.chain.lock().unwrap().blocks.push(hash),
+            Answer::Include => self.include(hash),
+            Answer::Defer(time) => {
+                let node = Arc::clone(self);
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    node.include(hash);
+                });
+            }
             Answer::Stall(time) => {
-                self.chain.lock().unwrap().blocks.push(hash);
+                self.include(hash);
                 tokio::time::sleep(time).await;
             }
         }
         Ok(json!(hash))
+    }
+
+    fn include(&self, hash: B256) {
+        self.chain.lock().unwrap().blocks.push(hash);
     }
 
     /// How many transactions have come before this one, and how often this one has.
