@@ -137,8 +137,8 @@ fn decode(raw: &Bytes) -> Result<OpPooledTransaction, SubmitError> {
 
 /// A transaction without chain id could be replayed from any other chain, so it is refused as geth does.
 fn check_chain(tx: &OpPooledTransaction, want: u64) -> Result<(), SubmitError> {
-    let have = tx.chain_id();
-    if have == Some(want) { Ok(()) } else { Err(SubmitError::ChainId { have, want }) }
+    let have = tx.chain_id().ok_or(SubmitError::Unprotected)?;
+    if have == want { Ok(()) } else { Err(SubmitError::ChainId { have, want }) }
 }
 
 fn check_shape(tx: &OpPooledTransaction) -> Result<(), SubmitError> {

@@ -450,10 +450,12 @@ impl Shared {
         }
     }
 
-    /// Lets stored transactions into the pool and acknowledges them; gives the rows that must go.
+    /// Lets stored transactions into the pool, announces them, then acknowledges them: who has the answer finds the
+    /// transaction in a filter too. Gives the rows that must go.
     fn enter(&self, mut stored: Vec<Request>) -> Vec<B256> {
         let mut stale = Vec::new();
         let mut entered = Vec::new();
+        let mut answers = Vec::with_capacity(stored.len());
         let is_heard = self.entered.receiver_count() > 0;
         let mut pool = self.lock_at_head(&mut stored);
         for Request { tx, account, done, .. } in stored {
@@ -472,12 +474,15 @@ impl Shared {
                     Err(error)
                 }
             };
-            let _ = done.send(answer);
+            answers.push((done, answer));
         }
         let status = pool.status();
         drop(pool);
         if !entered.is_empty() {
             let _ = self.entered.send(Arc::new(entered));
+        }
+        for (done, answer) in answers {
+            let _ = done.send(answer);
         }
         #[allow(clippy::cast_precision_loss)] // a gauge
         {

@@ -10,7 +10,7 @@ use sqlx::{FromRow, PgExecutor};
 
 use crate::{
     IndexError,
-    convert::{to_address, to_hash, to_optional_address, to_u32, to_u64},
+    convert::{to_address, to_hash, to_u32, to_u64},
     transaction::decode_transaction,
 };
 
@@ -29,8 +29,6 @@ pub struct StoredReceipt {
     pub gas_used: u64,
     /// Position of its first log in the block.
     pub first_log_index: u64,
-    /// Address of the contract that a successful creation made.
-    pub created: Option<Address>,
     /// Hash of the block.
     pub block_hash: B256,
     /// Header of the block.
@@ -47,7 +45,6 @@ struct ReceiptRow {
     body: Vec<u8>,
     gas_used: i64,
     first_log_index: i64,
-    created: Option<Vec<u8>>,
     block_hash: Vec<u8>,
     header: Vec<u8>,
     attributes: Vec<u8>,
@@ -64,7 +61,6 @@ impl TryFrom<ReceiptRow> for StoredReceipt {
             index: TxIndex(to_u32(row.tx_index, "l2_receipt.tx_index")?),
             gas_used: to_u64(row.gas_used, "l2_receipt.gas_used")?,
             first_log_index: to_u64(row.first_log_index, "l2_receipt.first_log_index")?,
-            created: to_optional_address(row.created.as_deref(), "l2_receipt.created")?,
             block_hash: to_hash(&row.block_hash, "l2_block.hash")?,
             header: crate::block::decode_header(&row.header)?,
             attributes: decode_transaction(&row.attributes)?,
@@ -75,7 +71,7 @@ impl TryFrom<ReceiptRow> for StoredReceipt {
 macro_rules! receipt_query {
     ($tail:literal) => {
         concat!(
-            "select r.tx_index, t.raw, t.sender, r.body, r.gas_used, r.first_log_index, r.created, ",
+            "select r.tx_index, t.raw, t.sender, r.body, r.gas_used, r.first_log_index, ",
             "b.hash as block_hash, b.header, a.raw as attributes from l2_tx t ",
             "join l2_receipt r on r.block_number = t.block_number and r.tx_index = t.tx_index ",
             "join l2_block b on b.number = t.block_number ",

@@ -7,7 +7,7 @@ use alloy_consensus::{
     proofs::{calculate_receipt_root, calculate_transaction_root},
 };
 use alloy_primitives::{Address, B256, Bloom};
-use lockstep_primitives::SealedBlock;
+use lockstep_primitives::{Header, SealedBlock};
 use op_alloy_consensus::{OpReceiptEnvelope, OpTxEnvelope};
 use revm::{database::BundleState, state::bal::Bal};
 
@@ -54,9 +54,7 @@ impl Executed {
         let Draft { mut header, l1_origin, sequence_number } = self.draft;
         header.state_root = state_root;
         header.withdrawals_root = Some(message_passer_storage_root);
-        header.transactions_root = calculate_transaction_root(&self.transactions);
-        header.receipts_root = calculate_receipt_root(&self.receipts);
-        header.logs_bloom = self.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom());
+        commit_to_contents(&mut header, &self.transactions, &self.receipts);
         SealedBlock {
             hash: header.hash_slow(),
             header,
@@ -67,4 +65,16 @@ impl Executed {
             receipts: self.receipts,
         }
     }
+}
+
+/// Writes into `header` what it says of a block's contents: the roots of transactions and receipts, and the bloom of
+/// the logs.
+pub fn commit_to_contents(
+    header: &mut Header,
+    transactions: &[OpTxEnvelope],
+    receipts: &[OpReceiptEnvelope],
+) {
+    header.transactions_root = calculate_transaction_root(transactions);
+    header.receipts_root = calculate_receipt_root(receipts);
+    header.logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom());
 }

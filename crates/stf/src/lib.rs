@@ -34,7 +34,7 @@ pub use builder::BlockBuilder;
 pub use draft::Draft;
 pub use error::{PushError, Rejected, StfError};
 pub use execute::{decode_user, execute, execute_with, execute_with_access_list};
-pub use executed::{Dropped, Executed};
+pub use executed::{Dropped, Executed, commit_to_contents};
 pub use fee::next_base_fee;
 pub use hashes::WithHashes;
 pub use rules::{Rules, evm_env};

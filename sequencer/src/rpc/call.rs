@@ -310,6 +310,12 @@ pub(super) fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Re
         return Err(RpcError::InvalidField { name: "blobVersionedHashes", reason });
     }
     let tx_type = tx_type(&request);
+    let caller = request.from.unwrap_or_default();
+    let kind = request.to.unwrap_or_default();
+    if tx_type == 4 && kind.is_create() {
+        let text = format!("EIP-7702 transaction cannot be used to create contract (sender {caller})");
+        return Err(RpcError::Call(text));
+    }
     let data = request.input.try_into_unique_input().map_err(|_| {
         let text = "both \"data\" and \"input\" are set and not equal. Please use \"input\" to pass transaction call data";
         RpcError::Call(text.to_owned())
@@ -317,11 +323,11 @@ pub(super) fn message(request: TransactionRequest, env: &EvmEnv<OpSpecId>) -> Re
     let authorizations = request.authorization_list.unwrap_or_default();
     Ok(TxEnv {
         tx_type,
-        caller: request.from.unwrap_or_default(),
+        caller,
         gas_limit: 0, // each run sets its own
         gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or(0),
         gas_priority_fee: request.max_priority_fee_per_gas.filter(|_| request.max_fee_per_gas.is_some()),
-        kind: request.to.unwrap_or_default(),
+        kind,
         value: request.value.unwrap_or_default(),
         data: data.unwrap_or_default(),
         nonce: request.nonce.unwrap_or_default(),

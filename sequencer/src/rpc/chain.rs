@@ -117,19 +117,32 @@ pub(super) async fn block_access_list(api: &Api, mut args: Args) -> Result<Optio
     Err(RpcError::Coded { code: NO_ACCESS_LIST, text })
 }
 
-/// Blocks of L2 have no uncles.
-pub(super) async fn uncle_at_index(_api: &Api, mut args: Args) -> Result<Option<()>, RpcError> {
-    let Block(_) = args.required("block")?;
+// Blocks of L2 have no uncles.
+
+pub(super) async fn uncle_by_number_and_index(_api: &Api, mut args: Args) -> Result<Option<()>, RpcError> {
+    let Tag(_) = args.required("block number")?;
     let Number(_) = args.required("index")?;
     args.end()?;
     Ok(None)
 }
 
-/// Blocks of L2 have no uncles.
-pub(super) async fn uncle_count(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
-    let Block(block) = args.required("block")?;
+pub(super) async fn uncle_by_hash_and_index(_api: &Api, mut args: Args) -> Result<Option<()>, RpcError> {
+    let Hash(_) = args.required("block hash")?;
+    let Number(_) = args.required("index")?;
     args.end()?;
-    Ok(api.find(block).await?.map(|_| U64::ZERO))
+    Ok(None)
+}
+
+pub(super) async fn uncle_count_by_number(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
+    let Tag(number) = args.required("block number")?;
+    args.end()?;
+    Ok(api.find(number.into()).await?.map(|_| U64::ZERO))
+}
+
+pub(super) async fn uncle_count_by_hash(api: &Api, mut args: Args) -> Result<Option<U64>, RpcError> {
+    let Hash(hash) = args.required("block hash")?;
+    args.end()?;
+    Ok(api.find(hash.into()).await?.map(|_| U64::ZERO))
 }
 
 /// What is in no sealed block yet has no place, be it executed or not, as in geth.

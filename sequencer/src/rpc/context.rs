@@ -201,11 +201,14 @@ pub enum SubmitError {
     /// A transaction type that L2 does not take from users (3: blobs, 126: deposits).
     #[error("transaction type not supported")]
     UnsupportedType,
-    /// No replay protection, or another chain's.
-    #[error("invalid chain id for signer: have {have:?} want {want}")]
+    /// No replay protection.
+    #[error("only replay-protected (EIP-155) transactions allowed over RPC")]
+    Unprotected,
+    /// For another chain.
+    #[error("invalid chain id for signer: have {have} want {want}")]
     ChainId {
         /// The transaction's chain id.
-        have: Option<u64>,
+        have: u64,
         /// This chain's.
         want: u64,
     },
@@ -232,7 +235,7 @@ pub enum SubmitError {
         tx: u64,
     },
     /// Balance below the most that the transaction can cost, L1 data fee included.
-    #[error("insufficient funds for gas * price + value: balance {balance}, tx cost {cost}")]
+    #[error("insufficient funds for gas * price + value: balance {balance}, tx cost {cost}, overshot {}", .cost.saturating_sub(*.balance))]
     InsufficientFunds {
         /// The sender.
         sender: Address,

@@ -12,7 +12,7 @@ use op_alloy_rpc_types::Transaction;
 use parking_lot::Mutex;
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
-use super::{PooledTransaction, api::Api, args::Args, error::RpcError, hex::Number, logs};
+use super::{PooledTransaction, api::Api, args::Args, error::RpcError, hex::Number, logs, view};
 
 /// What a filter reports.
 #[derive(Clone, Debug)]
@@ -20,7 +20,10 @@ enum Kind {
     Blocks,
     Logs(Box<Filter>),
     /// What entered the pool; the channel bounds what waits for a client that does not poll.
-    Transactions(Arc<Mutex<Entering>>),
+    Transactions {
+        entering: Arc<Mutex<Entering>>,
+        full: bool,
+    },
 }
 
 /// What enters the pool, in batches.
@@ -117,11 +120,11 @@ pub(super) async fn new_block_filter(api: &Api, args: Args) -> Result<U64, RpcEr
 }
 
 pub(super) async fn new_pending_transaction_filter(api: &Api, mut args: Args) -> Result<U64, RpcError> {
-    args.optional::<bool>("full transactions")?; // hashes are what it reports, as geth does by default
+    let full = args.optional("full transactions")?.unwrap_or(false);
     args.end()?;
     let entering = Arc::new(Mutex::new(api.context.pool.subscribe()));
     let head = api.heads().unsafe_head.number;
-    api.filters.install(Kind::Transactions(entering), head.next(), Instant::now())
+    api.filters.install(Kind::Transactions { entering, full }, head.next(), Instant::now())
 }
 
 pub(super) async fn uninstall_filter(api: &Api, mut args: Args) -> Result<bool, RpcError> {
@@ -136,7 +139,7 @@ pub(super) async fn filter_logs(api: &Api, mut args: Args) -> Result<Vec<Log>, R
     args.end()?;
     match api.filters.kind(id)? {
         Kind::Logs(filter) => logs::matching(api, &filter).await,
-        Kind::Blocks | Kind::Transactions(_) => Err(RpcError::UnknownFilter),
+        Kind::Blocks | Kind::Transactions { .. } => Err(RpcError::UnknownFilter),
     }
 }
 
@@ -148,8 +151,15 @@ pub(super) async fn filter_changes(
     let Number(id) = args.required("filter id")?;
     args.end()?;
     let (kind, blocks) = api.filters.take(id, api.heads().unsafe_head.number, Instant::now())?;
-    if let Kind::Transactions(entering) = &kind {
-        return Ok(FilterChanges::Hashes(entered(&mut entering.lock())));
+    if let Kind::Transactions { entering, full } = &kind {
+        let entered = entered(&mut entering.lock());
+        let entered = entered.iter().flat_map(|batch| batch.iter());
+        return Ok(if *full {
+            let view = |pooled: &PooledTransaction| view::pooled(&pooled.transaction, pooled.sender);
+            FilterChanges::Transactions(entered.map(view).collect())
+        } else {
+            FilterChanges::Hashes(entered.map(|pooled| pooled.transaction.tx_hash()).collect())
+        });
     }
     let Some(blocks) = blocks else { return Ok(FilterChanges::Empty) };
     let changes = changes(api, &kind, blocks).await;
@@ -161,7 +171,7 @@ pub(super) async fn filter_changes(
 
 async fn changes(api: &Api, kind: &Kind, (from, to): Blocks) -> Result<FilterChanges<Transaction>, RpcError> {
     match kind {
-        Kind::Transactions(_) => Ok(FilterChanges::Empty),
+        Kind::Transactions { .. } => Ok(FilterChanges::Empty),
         Kind::Blocks => {
             let headers = block::headers(api.context.index.pool(), from, to).await?;
             let hashes: Vec<B256> = headers.iter().map(|stored| stored.hash).collect();
@@ -178,14 +188,14 @@ async fn changes(api: &Api, kind: &Kind, (from, to): Blocks) -> Result<FilterCha
     }
 }
 
-/// Hashes of what entered since the last call, but for what the channel had no room for.
-fn entered(entering: &mut Entering) -> Vec<B256> {
-    let mut hashes = Vec::new();
+/// What entered since the last call, but for what the channel had no room for.
+fn entered(entering: &mut Entering) -> Vec<Arc<Vec<PooledTransaction>>> {
+    let mut batches = Vec::new();
     loop {
         match entering.try_recv() {
-            Ok(batch) => hashes.extend(batch.iter().map(|pooled| pooled.transaction.tx_hash())),
+            Ok(batch) => batches.push(batch),
             Err(TryRecvError::Lagged(_)) => {}
-            Err(TryRecvError::Empty | TryRecvError::Closed) => return hashes,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return batches,
         }
     }
 }
@@ -240,6 +250,10 @@ mod tests {
             sender: Address::ZERO,
         };
         let hash = |nonce| pooled(nonce).transaction.tx_hash();
+        let entered = |receiver: &mut Entering| -> Vec<B256> {
+            let batches = entered(receiver);
+            batches.iter().flat_map(|batch| batch.iter()).map(|pooled| pooled.transaction.tx_hash()).collect()
+        };
         sender.send(Arc::new(vec![pooled(0), pooled(1)])).unwrap();
         assert_eq!(entered(&mut receiver), [hash(0), hash(1)]);
         assert!(entered(&mut receiver).is_empty());

@@ -9,8 +9,9 @@ use super::{api::Api, args::Args, error::RpcError, hex::Data};
 
 /// `eth/68`.
 const ETH_VERSION: u64 = 68;
-/// What is served, but for what other modules of the server add.
-const NAMESPACES: [&str; 7] = ["debug", "eth", "net", "optimism", "rpc", "txpool", "web3"];
+/// What is served.
+const NAMESPACES: [&str; 11] =
+    ["debug", "erigon", "eth", "lockstep", "net", "optimism", "ots", "rpc", "trace", "txpool", "web3"];
 
 pub(super) async fn chain_id(api: &Api, args: Args) -> Result<U64, RpcError> {
     args.end()?;

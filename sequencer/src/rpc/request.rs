@@ -54,6 +54,7 @@ const BLOCK: &[(&str, Check)] = &[
     ("baseFeePerGas", word),
     ("blobBaseFee", word),
     ("beaconRoot", hash),
+    ("withdrawals", no_withdrawals),
 ];
 
 const ACCOUNT: &[(&str, Check)] =
@@ -129,6 +130,12 @@ fn word(value: &Value) -> Result<(), String> {
 
 fn data(value: &Value) -> Result<(), String> {
     hex::data(value).map(drop)
+}
+
+/// Blocks of this chain hold none.
+fn no_withdrawals(value: &Value) -> Result<(), String> {
+    let none = value.as_array().is_some_and(Vec::is_empty);
+    if none { Ok(()) } else { Err("blocks of this chain have no withdrawals".to_owned()) }
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use alloy::eips::BlockId;
-use alloy::primitives::{B256, Bytes, U64};
+use alloy::primitives::{B256, U64};
 use lockstep_state::Overlay;
 use op_alloy_rpc_types::OpTransactionReceipt;
+use serde_json::Value;
 
 use super::{Condition, api::Api, args::Args, chain, error::RpcError, hex::Data, view};
 
-/// Time that `eth_sendRawTransactionSync` waits unless told otherwise (EIP-7966).
+/// Time that `eth_sendRawTransactionSync` waits unless told otherwise, or told what is no positive number (EIP-7966).
 const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 /// Longest time that it waits.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -21,7 +22,7 @@ const BROKEN: i32 = -32_003;
 const TOO_COSTLY: i32 = -32_005;
 
 pub(super) async fn send_raw(api: &Api, mut args: Args) -> Result<B256, RpcError> {
-    let raw: Bytes = args.required("transaction")?;
+    let Data(raw) = args.required("transaction")?;
     args.end()?;
     Ok(api.context.pool.submit(raw).await?)
 }
@@ -54,10 +55,11 @@ fn broken(text: String) -> RpcError {
 /// Sends and waits until a block has executed the transaction (EIP-7966). The receipt is final; its `blockHash` is null
 /// where that block is not sealed yet.
 pub(super) async fn send_raw_sync(api: &Api, mut args: Args) -> Result<OpTransactionReceipt, RpcError> {
-    let raw: Bytes = args.required("transaction")?;
-    let wait = args.optional::<U64>("timeout")?.map(|ms| Duration::from_millis(ms.to()));
+    let Data(raw) = args.required("transaction")?;
+    let ms = args.optional::<Value>("timeout")?.and_then(|ms| serde_json::from_value::<U64>(ms).ok());
     args.end()?;
-    let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(DEFAULT_WAIT).min(MAX_WAIT);
+    let wait = ms.map(|ms| Duration::from_millis(ms.to())).filter(|wait| !wait.is_zero());
+    let wait = wait.unwrap_or(DEFAULT_WAIT).min(MAX_WAIT);
     // Listening begins before sending: nothing is missed.
     let (mut heads, mut batches) = (api.context.heads.clone(), api.context.pending.subscribe());
     let hash = api.context.pool.submit(raw).await?;

@@ -15,6 +15,7 @@ use lockstep_index::{
     block::StoredHeader, log::StoredLog, receipt::StoredReceipt, transaction::StoredTransaction,
 };
 use lockstep_primitives::{Header, OpReceiptEnvelope, OpTxEnvelope, SealedBlock};
+use lockstep_stf::commit_to_contents;
 use op_alloy_consensus::{
     OpReceipt,
     transaction::{OpDepositInfo, OpTransactionInfo},
@@ -46,7 +47,9 @@ pub(super) fn block(
 pub(super) fn open_block(open: &PendingBlock, full: bool) -> serde_json::Result<Value> {
     let envelopes: Vec<OpTxEnvelope> = open.transactions.iter().map(|tx| tx.transaction.clone()).collect();
     let gas_used = open.transactions.last().map_or(0, |tx| tx.receipt.cumulative_gas_used());
-    let known = Header { gas_used, ..open.header.clone() };
+    let receipts: Vec<OpReceiptEnvelope> = open.transactions.iter().map(|tx| tx.receipt.clone()).collect();
+    let mut known = Header { gas_used, ..open.header.clone() };
+    commit_to_contents(&mut known, &envelopes, &receipts);
     let size_bytes = size_bytes(&known, &envelopes);
     let transactions = if full {
         let views = open.transactions.iter().map(|tx| open_transaction(&open.header, tx));
@@ -141,7 +144,6 @@ struct ReceiptParts<'a> {
     index: u64,
     gas_used: u64,
     first_log_index: u64,
-    created: Option<Address>,
     /// None before the block is sealed.
     block_hash: Option<B256>,
     header: &'a Header,
@@ -156,7 +158,6 @@ pub(super) fn receipt(stored: &StoredReceipt) -> OpTransactionReceipt {
         index: stored.index.0.into(),
         gas_used: stored.gas_used,
         first_log_index: stored.first_log_index,
-        created: stored.created,
         block_hash: Some(stored.block_hash),
         header: &stored.header,
         attributes: attributes(Some(&stored.attributes)),
@@ -178,7 +179,6 @@ pub(super) fn receipts(sealed: &SealedBlock) -> Vec<OpTransactionReceipt> {
                 index,
                 gas_used: receipt.cumulative_gas_used().saturating_sub(cumulative),
                 first_log_index,
-                created: created(transaction, *sender, receipt),
                 block_hash: Some(sealed.hash),
                 header: &sealed.header,
                 attributes,
@@ -201,7 +201,6 @@ pub(super) fn pending_receipts(batch: &PendingBatch) -> Vec<OpTransactionReceipt
             index: tx.index,
             gas_used: tx.gas_used,
             first_log_index: tx.first_log_index,
-            created: created(&tx.transaction, tx.sender, &tx.receipt),
             block_hash: None,
             header: &batch.header,
             attributes,
@@ -217,9 +216,10 @@ pub(super) fn open_receipts(open: &PendingBlock) -> Vec<OpTransactionReceipt> {
     pending_receipts(&PendingBatch { header, attributes, transactions })
 }
 
-fn created(tx: &OpTxEnvelope, sender: Address, receipt: &OpReceiptEnvelope) -> Option<Address> {
-    (tx.is_create() && receipt.status())
-        .then(|| sender.create(receipt.deposit_nonce().unwrap_or_else(|| tx.nonce())))
+/// Where a creation puts its contract, whether it succeeds or not, as in geth.
+fn contract_address(parts: &ReceiptParts<'_>) -> Option<Address> {
+    let nonce = parts.receipt.deposit_nonce().unwrap_or_else(|| parts.transaction.nonce());
+    parts.transaction.is_create().then(|| parts.sender.create(nonce))
 }
 
 fn attributes(first: Option<&OpTxEnvelope>) -> Option<L1Attributes> {
@@ -258,7 +258,7 @@ fn build_receipt(parts: &ReceiptParts<'_>) -> OpTransactionReceipt {
             blob_gas_price: None,
             from: parts.sender,
             to: tx.to(),
-            contract_address: parts.created,
+            contract_address: contract_address(parts),
         },
         l1_block_info: fee.map(|fee| fee.info).unwrap_or_default(),
         op_gas_refund: None,

@@ -83,8 +83,8 @@ fn trailing_bytes_do_not_decode() {
 #[test]
 fn a_transaction_of_another_chain_or_of_none_is_refused() {
     let other = signed(0, TxEip1559 { chain_id: 1, ..body(0, NOBODY, 1) });
-    assert_eq!(refusal(&other), SubmitError::ChainId { have: Some(1), want: CHAIN_ID });
-    assert_eq!(refusal(&legacy(None)), SubmitError::ChainId { have: None, want: CHAIN_ID });
+    assert_eq!(refusal(&other), SubmitError::ChainId { have: 1, want: CHAIN_ID });
+    assert_eq!(refusal(&legacy(None)), SubmitError::Unprotected);
 }
 
 #[test]

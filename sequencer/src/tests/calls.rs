@@ -135,6 +135,9 @@ async fn calls_name_their_block_by_hash_and_their_input_twice() {
     );
     let (_, text) = node.refusal("eth_call", json!([{"gasPrice": "0x1", "maxFeePerGas": "0x1"}])).await;
     assert_eq!(text, "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified");
+    let (_, text) =
+        node.refusal("eth_call", json!([{"authorizationList": [], "input": "0x00"}, "latest"])).await;
+    assert!(text.starts_with("EIP-7702 transaction cannot be used to create contract"), "{text}");
     let typed = json!({"to": IDENTITY, "data": "0x12", "type": "0x7f"});
     assert_eq!(node.ask("eth_call", json!([typed])).await, "0x12", "the named type counts for nothing");
 }

@@ -2,7 +2,7 @@
 
 use alloy::{
     consensus::TxEip1559,
-    primitives::{Address, B256, U256},
+    primitives::{Address, B256, Bytes, TxKind, U256},
 };
 use serde_json::{Value, json};
 
@@ -18,6 +18,21 @@ async fn badly_written_parameters_are_refused_by_name() {
     let bare = NOBODY.to_string().trim_start_matches("0x").to_owned();
     let cases = [
         ("eth_getBalance", json!([]), "missing value for required argument 0 (address)"),
+        (
+            "eth_getUncleCountByBlockHash",
+            json!(["0x1"]),
+            "invalid argument 0 (block hash): hex string of odd length",
+        ),
+        (
+            "eth_sendRawTransaction",
+            json!(["x"]),
+            "invalid argument 0 (transaction): hex string without 0x prefix",
+        ),
+        (
+            "eth_call",
+            json!([{}, "latest", {}, {"withdrawals": [{}]}]),
+            "invalid argument 3 (block overrides): withdrawals: blocks of this chain have no withdrawals",
+        ),
         ("eth_getBalance", json!([bare]), "invalid argument 0 (address): hex string without 0x prefix"),
         ("eth_getBalance", json!(["0x777"]), "invalid argument 0 (address): hex string of odd length"),
         (
@@ -100,6 +115,7 @@ async fn what_is_not_there_is_null_or_an_error_as_in_geth() {
         ("eth_getTransactionByHash", json!([NEVER])),
         ("eth_getTransactionReceipt", json!([NEVER])),
         ("eth_getRawTransactionByHash", json!([NEVER])),
+        ("debug_getRawTransaction", json!([NEVER])),
         ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x1", "0x9"])),
         ("eth_getRawTransactionByBlockHashAndIndex", json!([NEVER, "0x0"])),
         ("eth_getTransactionByBlockNumberAndIndex", json!(["0x9", "0x0"])),
@@ -311,7 +327,11 @@ async fn node_tells_what_it_is() {
     assert_eq!(node.ask("eth_syncing", json!([])).await, false);
     assert_eq!(node.ask("eth_protocolVersion", json!([])).await, "0x44");
     assert_eq!(node.ask("eth_accounts", json!([])).await, json!([]));
-    assert_eq!(node.ask("rpc_modules", json!([])).await["eth"], "1.0");
+    let modules = node.ask("rpc_modules", json!([])).await;
+    for name in ["debug", "eth", "lockstep", "ots", "trace", "web3"] {
+        assert_eq!(modules[name], "1.0", "{name}");
+    }
+    assert_eq!(node.ask("debug_getBadBlocks", json!([])).await, json!([]));
     assert_eq!(
         node.ask("web3_sha3", json!(["0x"])).await,
         "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
@@ -349,6 +369,24 @@ async fn pending_filter_reports_what_entered_the_pool() {
     assert_eq!(node.ask("eth_getFilterChanges", json!([filter])).await, json!([hash]));
     assert_eq!(node.ask("eth_getFilterChanges", json!([filter])).await, json!([]));
     assert_eq!(node.refusal("eth_getFilterLogs", json!([filter])).await.1, "filter not found");
+
+    let filter = node.ask("eth_newPendingTransactionFilter", json!([true])).await;
+    let hash = node.send(transfer(0, 1, NOBODY, 5)).await;
+    let whole = node.ask("eth_getTransactionByHash", json!([hash])).await;
+    assert_eq!(node.ask("eth_getFilterChanges", json!([filter])).await, json!([whole]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_fails_has_an_address_all_the_same() {
+    let (_machine, mut node) = node().await;
+    let input = Bytes::from_static(&[0x5f, 0x5f, 0xfd]); // PUSH0 PUSH0 REVERT
+    let creation = TxEip1559 { to: TxKind::Create, gas_limit: 100_000, input, ..body(0, NOBODY, 0) };
+    let hash = node.send(signed(0, creation)).await;
+    node.seal().await;
+    let receipt = node.receipt(hash).await;
+    assert_eq!(receipt["status"], "0x0");
+    assert_eq!(receipt["contractAddress"], json!(key(0).address().create(0)));
+    assert_eq!(node.ask("eth_getBlockReceipts", json!(["latest"])).await[1], receipt);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -244,6 +244,11 @@ async fn pending_means_the_open_block_in_every_method() {
     let overrides = json!({key(1).address().to_string(): {"code": "0x435f5260205ff3"}});
     let number = ask("eth_call", json!([{"to": key(1).address()}, "pending", overrides])).await;
     assert_eq!(number, json!(B256::with_last_byte(2)));
+    // What it holds it commits to as the sealed block does.
+    let sealed = sequencer.seal().await;
+    assert_eq!(block["transactionsRoot"], json!(sealed.header.transactions_root));
+    assert_eq!(block["receiptsRoot"], json!(sealed.header.receipts_root));
+    assert_eq!(block["logsBloom"], json!(sealed.header.logs_bloom));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -344,6 +344,10 @@ async fn sending_and_waiting_gives_the_receipt_or_the_hash() {
     node.seal().await;
     assert_eq!(node.receipt(hash).await["status"], "0x1");
 
+    // A timeout that is none means the usual one.
+    let usual = node.answer("eth_sendRawTransactionSync", json!([transfer(1, 0, NOBODY, 5), "soon"])).await;
+    assert!(usual["error"]["message"].as_str().unwrap().ends_with("within 2000 ms"), "{usual}");
+
     let raw = json!([transfer(0, 1, NOBODY, 5), "0x4e20"]);
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransactionSync", "params": raw});
     let module = node.module.clone();

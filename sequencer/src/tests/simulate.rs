@@ -166,6 +166,17 @@ async fn validation_judges_calls_as_transactions() {
         refusal(&node, with(json!({"from": RICH, "to": OTHER, "gas": "0x5208"})), true).await.0,
         -38012
     );
+    // The nonce is looked at before the fee, and the highest one is none that a transaction can have.
+    let poor = json!({"from": RICH, "to": OTHER, "nonce": "0x0"});
+    assert_eq!(refusal(&node, with(poor), true).await.0, -38010);
+    let last = json!({RICH: {"nonce": "0xffffffffffffffff"}});
+    let calls =
+        json!([{"stateOverrides": last, "calls": [send(RICH, OTHER, "0x0"), send(RICH, OTHER, "0x0")]}]);
+    let (code, text) = refusal(&node, calls.clone(), true).await;
+    assert!(code == -32603 && text.starts_with("nonce has max value"), "{code} {text}");
+    let unjudged = simulate(&node, json!({"blockStateCalls": calls})).await;
+    let status = |call: usize| &unjudged[0]["calls"][call]["status"];
+    assert_eq!([status(0), status(1)], [&json!("0x1"); 2]);
     let payload =
         json!({"blockStateCalls": with(priced("0xa")), "validation": true, "returnFullTransactions": true});
     let answer = simulate(&node, payload).await;

@@ -185,6 +185,19 @@ async fn the_other_tracers_answer_in_geths_form() {
     assert_eq!(scene.trace(scene.parent, json!({"tracer": "noopTracer"})).await, json!({}));
     let flat = scene.trace(scene.parent, json!({"tracer": "flatCallTracer"})).await;
     assert_eq!(field(&flat, "type"), ["call", "call", "call", "create", "suicide", "call"]);
+    let whole = scene.trace(scene.parent, json!({"tracer": "callTracer"})).await;
+    assert_eq!(
+        (&flat[0]["action"]["gas"], &flat[0]["result"]["gasUsed"]),
+        (&whole["gas"], &whole["gasUsed"])
+    );
+    for (config, words) in
+        [(json!({}), "execution reverted"), (json!({"convertParityErrors": true}), "Reverted")]
+    {
+        let options = json!({"tracer": "flatCallTracer", "tracerConfig": config});
+        assert_eq!(scene.trace(scene.child, options).await[0]["error"], words);
+    }
+    let unnamed = scene.trace(scene.parent, json!({"tracer": ""})).await;
+    assert_eq!(unnamed, scene.trace(scene.parent, json!({})).await);
     let parts = json!({"callTracer": null, "4byteTracer": {}, "prestateTracer": {"diffMode": true}});
     let mux = scene.trace(scene.parent, json!({"tracer": "muxTracer", "tracerConfig": parts})).await;
     assert_eq!(mux["4byteTracer"], selectors);
@@ -226,9 +239,10 @@ async fn every_transaction_of_a_block_is_traced_with_the_gas_of_its_receipt() {
     let refusal = async |method: &str, params: Value| scene.node.refusal(method, params).await;
     let genesis = (-32000, "genesis is not traceable".to_owned());
     assert_eq!(refusal("debug_traceBlockByNumber", json!(["earliest"])).await, genesis);
-    let unknown = (-32000, "block not found".to_owned());
-    assert_eq!(refusal("debug_traceBlockByNumber", json!(["0x9"])).await, unknown);
-    assert_eq!(refusal("debug_traceBlockByHash", json!([B256::ZERO])).await, unknown);
+    let unknown = |block: &str| (-32000, format!("block {block} not found"));
+    assert_eq!(refusal("debug_traceBlockByNumber", json!(["0x9"])).await, unknown("#9"));
+    let nowhere = B256::ZERO.to_string();
+    assert_eq!(refusal("debug_traceBlockByHash", json!([nowhere])).await, unknown(&nowhere));
     let unknown = (-32000, "transaction not found".to_owned());
     assert_eq!(refusal("debug_traceTransaction", json!([B256::ZERO])).await, unknown);
 }
@@ -427,7 +441,8 @@ async fn replays_tell_traces_differences_and_instructions() {
     assert_eq!((&called["output"], &called["trace"][0]["error"]), (&json!("0xdeadbeef"), &json!("Reverted")));
     let raw = transfer(2, 1, NOBODY, 5);
     let sent = scene.node.ask("trace_rawTransaction", json!([raw, ["trace", "stateDiff"]])).await;
-    assert_eq!(sent["trace"][0]["result"]["gasUsed"], "0x5208");
+    let top = &sent["trace"][0];
+    assert_eq!((&top["action"]["gas"], &top["result"]["gasUsed"]), (&json!("0x0"), &json!("0x0")));
     let balance = &sent["stateDiff"][NOBODY.to_string().to_lowercase()]["balance"]["*"];
     assert_eq!((&balance["from"], &balance["to"]), (&json!("0xc"), &json!("0x11")));
     let old = scene.node.refusal("trace_rawTransaction", json!([transfer(2, 0, NOBODY, 5), ["trace"]])).await;
@@ -493,7 +508,6 @@ async fn raw_methods_give_consensus_bytes() {
         let raw = bytes(scene.node.ask("debug_getRawTransaction", json!([tx.tx_hash()])).await);
         assert_eq!(OpTxEnvelope::decode_2718_exact(&raw).unwrap(), *tx);
     }
-    assert_eq!(scene.node.ask("debug_getRawTransaction", json!([B256::ZERO])).await, "0x");
     for method in ["debug_getRawHeader", "debug_getRawBlock", "debug_getRawReceipts"] {
         assert_eq!(scene.node.refusal(method, json!(["0x9"])).await.0, -32000);
         assert_eq!(scene.node.refusal(method, json!(["2"])).await.0, -32602);

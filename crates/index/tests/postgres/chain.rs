@@ -87,7 +87,8 @@ async fn transactions_and_receipts_are_found_by_hash_and_place() {
 
     let created = receipt::by_hash(pool, creation(1).tx_hash()).await.unwrap().unwrap();
     assert_eq!((created.gas_used, created.first_log_index), (21_000, 2));
-    assert_eq!(created.created, Some(SENDER.create(1)));
+    let creating = transaction::creating(pool, SENDER.create(1)).await.unwrap().unwrap();
+    assert_eq!(creating.transaction.tx_hash(), creation(1).tx_hash());
     assert_eq!(created.attributes, sealed.transactions[0]);
     let hashes = transaction::hashes_of_block(pool, BlockNumber(1)).await.unwrap();
     assert_eq!(hashes, sealed.transactions.iter().map(|tx| tx.tx_hash()).collect::<Vec<_>>());
@@ -341,8 +342,8 @@ async fn deposits_and_withdrawals_get_rows_of_their_own() {
     assert_eq!(found, deposit::by_account(pool, user, 10).await.unwrap());
     assert_eq!((found.len(), found[0].index, found[0].recipient), (1, TxIndex(1), None));
     assert_eq!((found[0].mint, found[0].value), (U256::from(5), U256::from(4)));
-    let created = receipt::by_hash(pool, deposit_tx.tx_hash()).await.unwrap().unwrap().created;
-    assert_eq!(created, Some(user.create(3)));
+    let creating = transaction::creating(pool, user.create(3)).await.unwrap().unwrap();
+    assert_eq!(creating.transaction.tx_hash(), deposit_tx.tx_hash());
 
     let found = withdrawal::by_hash(pool, passed.withdrawalHash).await.unwrap().unwrap();
     assert_eq!((found.nonce, found.value, &found.data), (passed.nonce, U256::MAX, &passed.data));

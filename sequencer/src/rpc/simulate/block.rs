@@ -1,16 +1,12 @@
 //! One simulated block.
 
-use alloy::consensus::{
-    TxReceipt,
-    proofs::{calculate_receipt_root, calculate_transaction_root},
-};
 use alloy::primitives::B256;
 use alloy::rpc::types::{BlockOverrides, simulate::SimCallResult};
 use alloy_evm::{Evm, EvmEnv, EvmFactory, block::SystemCaller};
 use alloy_op_evm::{OpEvmFactory, OpTx};
 use lockstep_primitives::{BlockId, Header, SealedBlock, predeploys};
 use lockstep_state::Overlay;
-use lockstep_stf::{evm_env, next_base_fee};
+use lockstep_stf::{commit_to_contents, evm_env, next_base_fee};
 use op_revm::OpSpecId;
 use revm::database::{State, WrapDatabaseRef, states::bundle_state::BundleRetention};
 
@@ -118,9 +114,7 @@ impl Simulation {
         let staged = self.base.state.stage(&self.state.bundle_state)?;
         header.state_root = staged.state_root();
         header.withdrawals_root = Some(staged.storage_root(predeploys::L2_TO_L1_MESSAGE_PASSER)?);
-        header.transactions_root = calculate_transaction_root(&transactions);
-        header.receipts_root = calculate_receipt_root(&receipts);
-        header.logs_bloom = receipts.iter().fold(header.logs_bloom, |bloom, receipt| bloom | receipt.bloom());
+        commit_to_contents(&mut header, &transactions, &receipts);
         let hash = header.hash_slow();
         self.state.block_hashes.insert(header.number, hash);
         for log in calls.iter_mut().flat_map(|call| &mut call.logs) {

@@ -1,5 +1,7 @@
 //! The calls of one simulated block.
 
+use std::cmp::Ordering;
+
 use alloy::primitives::{Address, Bytes, Log, U256};
 use alloy::rpc::types::{
     Log as RpcLog, TransactionRequest,
@@ -8,11 +10,11 @@ use alloy::rpc::types::{
 use alloy_evm::{Evm, EvmEnv, precompiles::PrecompilesMap};
 use alloy_op_evm::{OpEvm, OpTxError};
 use lockstep_primitives::{Header, OpReceiptEnvelope, OpTxEnvelope};
-use op_revm::{OpHaltReason, OpSpecId};
+use op_revm::{OpHaltReason, OpSpecId, OpTransactionError};
 use revm::{
     Database as _, DatabaseCommit as _,
     context::TxEnv,
-    context_interface::result::{EVMError, ExecutionResult},
+    context_interface::result::{EVMError, ExecutionResult, InvalidTransaction},
 };
 
 use super::{Options, block::Db, code, refused, transfers::Watch, unsigned::unsigned};
@@ -66,23 +68,40 @@ impl<'a> Open<'a> {
     pub(super) fn call(&mut self, request: TransactionRequest) -> Result<bool, RpcError> {
         let message = self.message(request)?;
         let asked = self.env.block_env.basefee;
+        let refuse =
+            |error: &OpTransactionError| RpcError::Unincludable(Refusal::new(error, &message, asked));
+        if self.options.validation {
+            self.check_nonce(&message)?.map_err(|error| refuse(&error.into()))?;
+        }
         let is_free = !self.options.validation && message.gas_price == 0;
         self.evm.ctx_mut().block.basefee = if is_free { 0 } else { asked };
         self.evm.components_mut().1.1.shown_base_fee = is_free.then(|| U256::from(asked));
-        let result = self.evm.transact_raw(call::transaction(&message, message.gas_limit));
+        // Where nonces are not checked, the highest one is as good as any other, which revm does not know.
+        let executed = TxEnv { nonce: message.nonce.min(u64::MAX - 1), ..message.clone() };
+        let result = self.evm.transact_raw(call::transaction(&executed, message.gas_limit));
         if self.evm.inspector().0.expired() {
             return Ok(false);
         }
         let done = result.map_err(|error| match error {
-            EVMError::Transaction(OpTxError(error)) => {
-                RpcError::Unincludable(Refusal::new(&error, &message, asked))
-            }
+            EVMError::Transaction(OpTxError(error)) => refuse(&error),
             EVMError::Database(error) => error.into(),
             error => RpcError::internal(error.to_string()),
         })?;
         self.evm.db_mut().commit(done.state);
         self.include(&message, done.result);
         Ok(true)
+    }
+
+    /// geth looks at the nonce before it looks at anything else.
+    fn check_nonce(&mut self, message: &TxEnv) -> Result<Result<(), InvalidTransaction>, RpcError> {
+        let state = self.evm.db_mut().basic(message.caller)?.map_or(0, |account| account.nonce);
+        let tx = message.nonce;
+        Ok(match tx.cmp(&state) {
+            Ordering::Less => Err(InvalidTransaction::NonceTooLow { tx, state }),
+            Ordering::Greater => Err(InvalidTransaction::NonceTooHigh { tx, state }),
+            Ordering::Equal if tx == u64::MAX => Err(InvalidTransaction::NonceOverflowInTransaction),
+            Ordering::Equal => Ok(()),
+        })
     }
 
     /// The message of a request, with what geth puts where the caller says nothing.

@@ -29,6 +29,8 @@ use block::{Simulated, Simulation};
 
 /// execution-apis: the simulation took too long.
 const TIMEOUT: i32 = -32016;
+/// geth's code for a call that no block could hold for a reason without a code of its own.
+const INTERNAL_ERROR: i32 = -32603;
 
 /// What to simulate.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -99,7 +101,9 @@ fn refused(code: i32, text: String) -> RpcError {
 /// Here execution-apis' codes are the error's own.
 fn coded(error: RpcError) -> RpcError {
     match error {
-        RpcError::Unincludable(Refusal { code: Some(code), text }) => RpcError::Coded { code, text },
+        RpcError::Unincludable(Refusal { code, text }) => {
+            RpcError::Coded { code: code.unwrap_or(INTERNAL_ERROR), text }
+        }
         RpcError::Timeout(_) => RpcError::Coded { code: TIMEOUT, text: error.to_string() },
         error => error,
     }

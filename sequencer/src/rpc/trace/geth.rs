@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, ops::Range};
 
-use alloy::eips::BlockId;
+use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::B256;
 use alloy::rlp::Decodable;
 use alloy::rpc::types::trace::geth::{
@@ -21,7 +21,7 @@ use revm_inspectors::tracing::{DebugInspector, DebugInspectorError, TransactionC
 use super::{
     guard::Guard,
     message::{Message, Ran},
-    options::{Tracer, shape},
+    options::{Gas, Tracer},
     replay::{Replay, Seen},
     root::complete_root,
 };
@@ -81,7 +81,7 @@ async fn trace_block_of(
     options: GethDebugTracingOptions,
 ) -> Result<Vec<TraceResult>, RpcError> {
     let tracer = Tracer::new(options)?;
-    let replay = Replay::find(api, id).await?.ok_or_else(|| RpcError::Call("block not found".to_owned()))?;
+    let replay = Replay::find(api, id).await?.ok_or_else(|| not_found(id))?;
     if replay.block.header.number == 0 {
         return Err(RpcError::Call("genesis is not traceable".to_owned()));
     }
@@ -93,6 +93,15 @@ async fn trace_block_of(
     .await
 }
 
+/// geth's words for it.
+fn not_found(id: BlockId) -> RpcError {
+    RpcError::Call(match id {
+        BlockId::Hash(hash) => format!("block {} not found", hash.block_hash),
+        BlockId::Number(BlockNumberOrTag::Number(number)) => format!("block #{number} not found"),
+        BlockId::Number(tag) => format!("block {tag} not found"),
+    })
+}
+
 /// Hashes and traces of the transactions in `places`.
 fn trace(
     replay: &Replay,
@@ -101,13 +110,14 @@ fn trace(
     limits: &CallLimits,
 ) -> Result<Vec<(Option<B256>, GethTrace)>, RpcError> {
     let mut traces = Vec::with_capacity(places.len());
-    let mut guard = tracer.guard(limits);
+    let (mut guard, form) = (tracer.guard(limits), tracer.form);
     replay.run(places, &mut tracer.inspector, &mut guard, |seen| {
         let Seen { info, tx, env, result, inspector, db } = seen;
         let context = TransactionContext::from(info);
         complete(inspector, tx, result);
         let trace = inspector.get_result(Some(context), tx, env, result, db).map_err(failure)?;
-        traces.push((info.hash, shape(trace, tx.gas_limit(), tracer.limit)));
+        let gas = Gas { limit: tx.gas_limit(), used: result.result.tx_gas_used() };
+        traces.push((info.hash, form.shape(trace, gas)));
         inspector.fuse().map_err(|error| RpcError::internal(error.to_string()))
     })?;
     Ok(traces)
@@ -156,7 +166,8 @@ fn trace_message<S: DatabaseRef<Error = StateError> + Debug>(
 ) -> Result<GethTrace, RpcError> {
     let Ran { tx, env, result, mut db } = Message::from(prepared).run(&mut tracer.inspector, guard)?;
     let trace = tracer.inspector.get_result(None, &tx, &env, &result, &mut db).map_err(failure)?;
-    Ok(shape(trace, tx.gas_limit(), tracer.limit))
+    let gas = Gas { limit: tx.gas_limit(), used: result.result.tx_gas_used() };
+    Ok(tracer.form.shape(trace, gas))
 }
 
 fn failure(error: DebugInspectorError<StateError>) -> RpcError {

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use alloy::primitives::U256;
-use alloy::rpc::types::trace::geth::{
-    CallFrame, DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracingOptions, GethTrace,
+use alloy::rpc::types::trace::{
+    geth::{
+        CallFrame, DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingOptions,
+        GethTrace,
+    },
+    parity::{Action, LocalizedTransactionTrace, TraceOutput},
 };
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
 use serde_json::Value;
@@ -20,8 +24,16 @@ const TRACERS: &str = "tracer not found: the tracers are callTracer, prestateTra
 pub(super) struct Tracer {
     pub(super) inspector: DebugInspector,
     time: Option<Duration>,
+    pub(super) form: Form,
+}
+
+/// How traces are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
     /// Bytes of text after which the opcode logger stops to tell steps.
-    pub(super) limit: Option<usize>,
+    limit: Option<usize>,
+    /// `flatCallTracer`'s errors are in Parity's words.
+    parity_errors: bool,
 }
 
 impl Tracer {
@@ -32,16 +44,22 @@ impl Tracer {
         let time = time.map_err(|error| invalid("timeout", error.to_string()))?;
         let limit = options.config.limit.filter(|limit| *limit > 0); // geth: zero is no limit
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        // execution-apis: an empty name means the opcode logger, as none does.
+        options.tracer = options.tracer.filter(|name| *name != GethDebugTracerType::JsTracer(String::new()));
+        let config = &mut options.tracer_config.0;
+        let mut flat = &*config;
         if options.tracer == Some(GethDebugBuiltInTracerType::MuxTracer.into()) {
-            complete_mux(&mut options.tracer_config.0);
+            complete_mux(config);
+            flat = &config["flatCallTracer"];
         }
+        let parity_errors = flat["convertParityErrors"] == true;
         let inspector = DebugInspector::new(options).map_err(|error| match error {
             DebugInspectorError::JsTracerNotEnabled | DebugInspectorError::UnsupportedTracer => {
                 RpcError::Call(TRACERS.to_owned())
             }
             error => invalid("tracerConfig", error.to_string()),
         })?;
-        Ok(Self { inspector, time, limit })
+        Ok(Self { inspector, time, form: Form { limit, parity_errors } })
     }
 
     /// The bounds of a run that starts now.
@@ -55,19 +73,70 @@ impl Tracer {
     }
 }
 
-/// Gives the trace of a transaction the shape that geth gives it: of the opcode logger's steps as many as make `limit`
-/// bytes, and the same tree of calls from `muxTracer` as from `callTracer`.
-pub(super) fn shape(trace: GethTrace, gas_limit: u64, limit: Option<usize>) -> GethTrace {
-    match trace {
-        GethTrace::Default(frame) => GethTrace::Default(shape_steps(frame, limit)),
-        GethTrace::CallTracer(root) => {
-            GethTrace::CallTracer(CallFrame { gas: U256::from(gas_limit), ..root })
+/// Gas of a transaction: its limit, and what it used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gas {
+    pub(super) limit: u64,
+    pub(super) used: u64,
+}
+
+impl Form {
+    /// Gives the trace of a transaction the shape that geth gives it: of the opcode logger's steps as many as make
+    /// `limit` bytes, all gas in the root of a tree of calls, and the same tree from `muxTracer` as from `callTracer`.
+    pub(super) fn shape(self, trace: GethTrace, gas: Gas) -> GethTrace {
+        match trace {
+            GethTrace::Default(frame) => GethTrace::Default(shape_steps(frame, self.limit)),
+            GethTrace::CallTracer(root) => {
+                GethTrace::CallTracer(CallFrame { gas: U256::from(gas.limit), ..root })
+            }
+            GethTrace::FlatCallTracer(frames) => {
+                GethTrace::FlatCallTracer(shape_frames(frames, gas, self.parity_errors))
+            }
+            GethTrace::MuxTracer(mut mux) => {
+                mux.0.values_mut().for_each(|trace| *trace = self.shape(std::mem::take(trace), gas));
+                GethTrace::MuxTracer(mux)
+            }
+            other => other,
         }
-        GethTrace::MuxTracer(mut mux) => {
-            mux.0.values_mut().for_each(|trace| *trace = shape(std::mem::take(trace), gas_limit, limit));
-            GethTrace::MuxTracer(mux)
+    }
+}
+
+fn shape_frames(
+    mut frames: Vec<LocalizedTransactionTrace>,
+    gas: Gas,
+    parity_errors: bool,
+) -> Vec<LocalizedTransactionTrace> {
+    for LocalizedTransactionTrace { trace, .. } in &mut frames {
+        if trace.trace_address.is_empty() {
+            match &mut trace.action {
+                Action::Call(call) => call.gas = gas.limit,
+                Action::Create(create) => create.gas = gas.limit,
+                Action::Selfdestruct(_) | Action::Reward(_) => continue,
+            }
+            match &mut trace.result {
+                Some(TraceOutput::Call(call)) => call.gas_used = gas.used,
+                Some(TraceOutput::Create(create)) => create.gas_used = gas.used,
+                None => {}
+            }
         }
-        other => other,
+        if !parity_errors {
+            trace.error = trace.error.take().map(|error| call_error(&error).to_owned());
+        }
+    }
+    frames
+}
+
+/// geth's words for what ends a call; the crate tells Parity's.
+fn call_error(words: &str) -> &str {
+    match words {
+        "Reverted" => "execution reverted",
+        "Out of gas" => "out of gas",
+        "Bad instruction" => "invalid opcode",
+        "Bad jump destination" => "invalid jump destination",
+        "Out of stack" => "stack limit reached 1024 (1023)",
+        "Built-in failed" => "precompiled failed",
+        "Insufficient balance for transfer" => "insufficient balance for transfer",
+        other => step_error(other),
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) fn flat(
     let mut inspector = TracingInspector::new(TracingInspectorConfig::default_parity());
     replay.run(places, &mut inspector, guard, |Seen { info, tx, result, inspector, .. }| {
         complete_root(inspector, tx, result);
-        let parity = finished(inspector, result).into_parity_builder();
+        let parity = finished(inspector).into_parity_builder();
         traces.extend(parity.into_localized_transaction_traces_iter(info));
         Ok(())
     })?;
@@ -212,14 +212,15 @@ fn results(
     types: &Types,
     db: impl DatabaseRef<Error = StateError>,
 ) -> Result<TraceResults, RpcError> {
-    let parity = finished(inspector, result).into_parity_builder();
+    let parity = finished(inspector).into_parity_builder();
     Ok(parity.into_trace_results_with_state(result, types, db)?)
 }
 
-/// What the inspector saw of a transaction; another one of its kind takes its place.
-fn finished(inspector: &mut TracingInspector, result: &ResultAndState<OpHaltReason>) -> TracingInspector {
+/// What the inspector saw of a transaction; another one of its kind takes its place. As in Parity, gas for starting the
+/// transaction is no gas of its first call: neither what the call has nor what it uses.
+fn finished(inspector: &mut TracingInspector) -> TracingInspector {
     let next = TracingInspector::new(*inspector.config());
-    std::mem::replace(inspector, next).with_transaction_gas_used(result.result.tx_gas_used())
+    std::mem::replace(inspector, next)
 }
 
 fn types(args: &mut Args) -> Result<Types, RpcError> {

@@ -6,7 +6,7 @@ use alloy::primitives::Bytes;
 use lockstep_index::block;
 use lockstep_primitives::SealedBlock;
 
-use crate::rpc::{api::Api, args::Args, chain, error::RpcError, hex::Block};
+use crate::rpc::{api::Api, args::Args, error::RpcError, hex::Block};
 
 /// The header in RLP.
 pub(in crate::rpc) async fn header(api: &Api, mut args: Args) -> Result<Bytes, RpcError> {
@@ -23,16 +23,17 @@ pub(in crate::rpc) async fn block(api: &Api, mut args: Args) -> Result<Bytes, Rp
     Ok(alloy::rlp::encode(alloy::consensus::Block::new(header, body)).into())
 }
 
-/// The EIP-2718 bytes of a transaction; none for an unknown one.
-pub(in crate::rpc) async fn transaction(api: &Api, args: Args) -> Result<Bytes, RpcError> {
-    Ok(chain::raw_transaction_by_hash(api, args).await?.unwrap_or_default())
-}
-
 /// The EIP-2718 bytes of a block's receipts, as in the receipts trie.
 pub(in crate::rpc) async fn receipts(api: &Api, mut args: Args) -> Result<Vec<Bytes>, RpcError> {
     let sealed = sealed(api, &mut args).await?;
     args.end()?;
     Ok(sealed.receipts.iter().map(|receipt| receipt.encoded_2718().into()).collect())
+}
+
+/// Blocks that were refused: none, since this node makes them.
+pub(in crate::rpc) async fn bad_blocks(_api: &Api, args: Args) -> Result<Vec<()>, RpcError> {
+    args.end()?;
+    Ok(Vec::new())
 }
 
 async fn sealed(api: &Api, args: &mut Args) -> Result<SealedBlock, RpcError> {
