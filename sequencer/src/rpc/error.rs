@@ -245,6 +245,8 @@ mod tests {
             (SubmitError::ReplacementUnderpriced, "replacement transaction underpriced", Some(1002)),
             (SubmitError::IntrinsicGas { gas: 1, needed: 21_000 }, "intrinsic gas too low", Some(-38013)),
             (SubmitError::TipAboveFeeCap, "max priority fee per gas higher than max fee per gas", None),
+            (SubmitError::ChainId { have: 1, want: 2 }, "invalid chain id for signer: have 1 want 2", None),
+            (SubmitError::Unprotected, "only replay-protected (EIP-155) transactions allowed over RPC", None),
             (SubmitError::ExceedsBlockGasLimit, "exceeds block gas limit", Some(-38015)),
             (
                 SubmitError::InsufficientFunds {
@@ -252,7 +254,7 @@ mod tests {
                     balance: U256::ZERO,
                     cost: U256::ONE,
                 },
-                "insufficient funds for gas * price + value",
+                "insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1",
                 Some(-38014),
             ),
         ];
