@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    api::Api,
+    api::{Api, blocking},
     args::Args,
     error::RpcError,
     hex::{Account, Block, Hash, Number, Tag},
@@ -38,7 +38,8 @@ pub(super) async fn block_by_number(api: &Api, mut args: Args) -> Result<Option<
     let full = args.optional("full transactions")?.unwrap_or(false);
     args.end()?;
     if let Some(open) = api.pending(number.into()).await {
-        let view = view::open_block(&open, full).map_err(RpcError::internal)?;
+        // Roots of thousands of transactions take milliseconds.
+        let view = blocking(move || view::open_block(&open, full).map_err(RpcError::internal)).await?;
         return Ok(Some(AnyBlock::Open(view)));
     }
     let sealed = block_view(api, number.into(), full).await?;
